@@ -1,0 +1,160 @@
+"""Zeek's tab-separated logs: plain, rotated, joined end to end, still growing, with more columns.
+
+The `#path` and `#fields` lines say what a file holds; columns are found by name, so that RITA's
+node column, plugins' columns and versions' differences do not matter.
+Source: docs.zeek.org, "Zeek Log Formats and Inspection".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+
+from sakimori.errors import SourceError
+from sakimori.readers import _zeek
+from sakimori.readers._contract import Options, Reject, Rows
+from sakimori.readers._delimited import Dialect, cut, in_threads
+from sakimori.readers._source import Block
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sakimori.readers._delimited import Parsed
+    from sakimori.readers._source import Source
+
+NAME = "zeek-tsv"
+TITLE = "Zeek logs, tab-separated"
+WRITES = _zeek.TABLES
+GROWS = True
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the comment lines at the top of a log say."""
+
+    path: str = ""
+    fields: tuple[str, ...] = ()
+    separator: str = "\t"
+    set_separator: str = ","
+    unset: str = "-"
+    empty: str = "(empty)"
+
+
+def recognises(source: Source) -> bool:
+    """Whether the head has Zeek's `#separator` or `#fields` line."""
+    head = source.head[:4096]
+    return head.startswith((b"#separator", b"#fields\t", b"#path")) or b"\n#fields\t" in head
+
+
+def read(source: Source, options: Options) -> Iterator[Rows | Reject]:
+    """Read one Zeek log. A log that fills no table of ours (kerberos, sip, ...) gives nothing.
+
+    Raises SourceError when `#fields` lacks the time or the calling address.
+    """
+    header = _header_from(source.head.decode("utf-8", errors="replace").splitlines(), Header())
+    _check(header, source.name)
+
+    def parse(piece: tuple[Block, Header]) -> Parsed:
+        return _parse(*piece, source.name)
+
+    yield from in_threads(_pieces(source.blocks(), header), parse, options.threads)
+
+
+def skipped(source: Source) -> str:
+    """Return why a recognised log is left out, or ""."""
+    header = _header_from(source.head.decode("utf-8", errors="replace").splitlines(), Header())
+    return (
+        "" if header.path in _zeek.LOGS else f"no table holds Zeek's {header.path or 'unnamed'} log"
+    )
+
+
+def _check(header: Header, name: str) -> None:
+    log = _zeek.LOGS.get(header.path)
+    if log is None:
+        return
+    present = set(header.fields)
+    for field in log.fields:
+        if field.ours in log.needed and not present.intersection(field.theirs):
+            raise SourceError(
+                f"the #fields line of this {header.path} log has no {field.theirs[0]}",
+                where=name,
+                hint="export the log with Zeek's own columns",
+            )
+
+
+def _header_from(lines: Iterable[str], before: Header) -> Header:
+    """Apply comment lines to what was known; stops at the first line of data."""
+    header = before
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        word, _, rest = line[1:].partition(header.separator if "\t" in line else " ")
+        header = _with(header, word, rest)
+    return header
+
+
+def _with(header: Header, word: str, rest: str) -> Header:
+    if word == "separator":
+        return replace(header, separator=rest.strip().replace("\\x09", "\t").replace("\\x2c", ","))
+    if word == "fields":
+        return replace(header, fields=tuple(rest.split(header.separator)))
+    if word == "path":
+        return replace(header, path=rest.strip())
+    keys = {"set_separator": "set_separator", "unset_field": "unset", "empty_field": "empty"}
+    return replace(header, **{keys[word]: rest}) if word in keys else header
+
+
+def _pieces(blocks: Iterable[Block], header: Header) -> Iterator[tuple[Block, Header]]:
+    """Pair blocks with their header; cut a block where a new `#fields` begins (joined logs)."""
+    for block in blocks:
+        if b"#fields" not in block.data:
+            yield block, header
+            continue
+        for piece in _at_headers(block):
+            lines = piece.data[:65536].decode("utf-8", errors="replace").splitlines()
+            header = _header_from(lines, header)
+            yield piece, header
+
+
+def _at_headers(block: Block) -> Iterator[Block]:
+    """Cut a block before each run of comment lines that holds a header."""
+    begin, line = 0, block.line
+    while begin < len(block.data):
+        found = block.data.find(b"\n#separator", begin + 1)
+        if found < 0:
+            found = (
+                block.data.find(b"\n#fields", begin + 1)
+                if begin or not block.data.startswith(b"#")
+                else -1
+            )
+        end = len(block.data) if found < 0 else found + 1
+        data = block.data[begin:end]
+        yield replace(block, data=data, line=line, start=block.start + begin)
+        begin, line = end, line + data.count(b"\n")
+
+
+def _parse(block: Block, header: Header, name: str) -> Parsed:
+    log = _zeek.LOGS.get(header.path)
+    if log is None or not header.fields:
+        return []
+    dialect = Dialect(
+        columns=header.fields,
+        types=_zeek.columns_of(log, set(header.fields)),
+        delimiter=header.separator,
+        nulls=(header.unset, header.empty),
+        comment="#",
+    )
+    parts = cut(block, dialect)
+    out: Parsed = list(parts.rejects)
+    table, lines = parts.table, parts.lines
+    if table["ts"].null_count:
+        good = pc.is_valid(table["ts"])
+        table, lines = table.filter(good), lines.filter(good.combine_chunks())
+    if table.num_rows:
+        uid = pc.binary_join_element_wise(name, lines.cast("string"), ":")
+        columns = {c: table[c] for c in table.column_names}
+        batch = _zeek.batch_of(log, columns, table.num_rows, uid, header.set_separator)
+        out.append(Rows(log.table, batch, block.tail))
+    return out
