@@ -54,8 +54,11 @@ class Reader(Protocol):
 
     NAME: str  # as shown in `sources[].format`
     TITLE: str  # for people: "Zeek TSV logs"
-    WRITES: tuple[str, ...]  # tables it can give
     GROWS: bool  # True: a grown file's new part can be read alone, given the head
+
+    @property
+    def WRITES(self) -> tuple[str, ...]:  # noqa: N802 - a constant of the module
+        """Tables it can give."""
 
     @property
     def recognises(self) -> Callable[[Source], bool]:

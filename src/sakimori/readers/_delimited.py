@@ -133,12 +133,12 @@ def _cut_carefully(block: Block, dialect: Dialect) -> Cut:
         if kind in _WELL_FORMED
     }
     for name, mask in well.items():
-        for at in np.flatnonzero(~mask.to_numpy()):
-            cell = table[name][int(at)].as_py()
+        for at in np.flatnonzero(~mask.to_numpy()).tolist():
+            cell = table[name][at].as_py()
             if cell:
                 reason = f"{name} is {cell[:40]!r}, not {_NOUNS[dialect.types[name]]}"
                 rejects.append(
-                    Reject(lines[int(at)].as_py(), reason, _text(block, lines, at), block.tail)
+                    Reject(lines[at].as_py(), reason, _text(block, lines, at), block.tail)
                 )
     if well:
         good = reduce(pc.and_, well.values())
@@ -189,7 +189,7 @@ def _line_numbers(first: int, rows: int, bad: list[int]) -> pa.Array:
 
 
 def _text(block: Block, lines: pa.Array, at: int) -> str:
-    number = lines[int(at)].as_py() - block.line
+    number: int = lines[at].as_py() - block.line
     return block.data.split(b"\n")[number].decode("utf-8", errors="replace")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import hashlib
 import lzma
 import sys
 import tempfile
@@ -68,8 +69,10 @@ class Source:
         self.name = name or (str(path) if path else "-")
         self.warnings: list[str] = []
         self.on_bytes: Callable[[int], None] = lambda _count: None
-        self._offset = 0
-        self._line = 1
+        self.finished = 0  # bytes of whole lines given by `blocks`, or skipped by `begin_at`
+        self.line = 1  # the line after them
+        self.digest = hashlib.blake2b(digest_size=16)  # of those bytes
+        self.rest = b""  # an unfinished last line
         self._spool = spool
         self._copy = None if path else _copy_of_stdin(spool)
         self.path = path or Path(self._copy.name)  # type: ignore[union-attr]
@@ -81,9 +84,22 @@ class Source:
         """Bytes on disk, compressed if it is."""
         return self.path.stat().st_size
 
-    def begin_at(self, offset: int, line: int) -> None:
-        """Make `blocks` start at this byte of the decompressed content, which is this line."""
-        self._offset, self._line = offset, line
+    def digest_of(self, length: int | None = None) -> Any:
+        """Return the hash object fed with the first `length` bytes of the content (None: all).
+
+        None when the content is shorter.
+        """
+        digest, left = hashlib.blake2b(digest_size=16), length
+        for chunk in self.chunks():
+            part = chunk if left is None else chunk[:left]
+            digest.update(part)
+            if left is not None and not (left := left - len(part)):
+                break
+        return None if left else digest
+
+    def begin_at(self, offset: int, line: int, digest: Any) -> None:
+        """Make `blocks` start at this byte of the content, which is this line."""
+        self.finished, self.line, self.digest = offset, line, digest
 
     def chunks(self, size: int = BLOCK_BYTES) -> Iterator[bytes]:
         """Give the decompressed bytes from the start, `size` at a time.
@@ -104,14 +120,17 @@ class Source:
 
         Raises SourceError for a line longer than 64 MiB.
         """
-        rest, line, start = b"", self._line, self._offset
+        rest, line, start = b"", self.line, self.finished
         for chunk in self._from_offset(size):
             data = rest + chunk if rest else chunk
             end = data.rfind(b"\n") + 1
             if end:
-                yield Block(data[:end], line, start)
-                line += data.count(b"\n")
+                whole = data[:end]
+                self.digest.update(whole)
+                yield Block(whole, line, start)
+                line += whole.count(b"\n")
                 start += end
+                self.finished, self.line = start, line
             rest = data[end:]
             if len(rest) > LONGEST_LINE:
                 raise SourceError(
@@ -119,6 +138,7 @@ class Source:
                     where=f"{self.name}:{line}",
                     hint="this is no text log, or it lost its newlines",
                 )
+        self.rest = rest
         if rest:
             yield Block(rest, line, start, tail=True)
 
@@ -137,7 +157,7 @@ class Source:
             yield Path(plain.name)
 
     def _from_offset(self, size: int) -> Iterator[bytes]:
-        skip = self._offset
+        skip = self.finished
         for chunk in self.chunks(size):
             if skip >= len(chunk):
                 skip -= len(chunk)

@@ -16,13 +16,12 @@ from sakimori.errors import SourceError
 from sakimori.readers import _zeek
 from sakimori.readers._contract import Options, Reject, Rows
 from sakimori.readers._delimited import Dialect, cut, in_threads
-from sakimori.readers._source import Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sakimori.readers._delimited import Parsed
-    from sakimori.readers._source import Source
+    from sakimori.readers._source import Block, Source
 
 NAME = "zeek-tsv"
 TITLE = "Zeek logs, tab-separated"
@@ -102,8 +101,11 @@ def _with(header: Header, word: str, rest: str) -> Header:
         return replace(header, fields=tuple(rest.split(header.separator)))
     if word == "path":
         return replace(header, path=rest.strip())
-    keys = {"set_separator": "set_separator", "unset_field": "unset", "empty_field": "empty"}
-    return replace(header, **{keys[word]: rest}) if word in keys else header
+    if word == "set_separator":
+        return replace(header, set_separator=rest)
+    if word == "unset_field":
+        return replace(header, unset=rest)
+    return replace(header, empty=rest) if word == "empty_field" else header
 
 
 def _pieces(blocks: Iterable[Block], header: Header) -> Iterator[tuple[Block, Header]]:

@@ -1,0 +1,127 @@
+"""Run the detectors over the lake. The one place where a failure of a part is caught and named."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from sakimori import config, detectors
+from sakimori.detectors._prevalence import prevalence
+from sakimori.tables import CORE, FINDING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sakimori.detectors import Detector
+    from sakimori.engine.duck import Duck
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Whether a detector ran, and if not, or only in part, why."""
+
+    detector: str
+    ran: bool
+    reason: str
+    failed: bool = False
+    seconds: float = 0.0
+
+
+def run_detectors(
+    duck: Duck,
+    filled: Mapping[str, set[str]],
+    settings: Mapping[str, Mapping[str, Any]],
+    on_detector: Callable[[str], None] = lambda _name: None,
+) -> tuple[pa.Table, list[Coverage]]:
+    """Return all findings (table `finding`) and what ran.
+
+    `filled` names, per table, the columns that hold data anywhere. Raises ConfigError for settings
+    of a detector that does not exist or a key it does not have.
+    """
+    known = detectors.load_all()
+    configs = _configs(known, settings)
+    duck.keep("prevalence", prevalence(*(duck.table(t) for t in ("conn", "tls", "http", "dns"))))
+    tables, coverage = [FINDING.arrow().empty_table()], []
+    for name, detector in known.items():
+        on_detector(name)
+        begun = time.perf_counter()
+        lacking = missing(detector, filled)
+        if lacking.stops:
+            coverage.append(Coverage(name, ran=False, reason=f"needs {lacking.words}"))
+            continue
+        try:
+            found = _findings(duck, detector, configs[name])
+        except Exception as error:  # noqa: BLE001 - the rest must run; this one is reported by name
+            reason = f"failed: {type(error).__name__}: {str(error).splitlines()[0][:200]}"
+            coverage.append(Coverage(name, ran=False, reason=reason, failed=True))
+            continue
+        tables.append(found)
+        reason = f"without {lacking.words}" if lacking.words else ""
+        spent = time.perf_counter() - begun
+        coverage.append(Coverage(name, ran=True, reason=reason, seconds=spent))
+    return pa.concat_tables(tables), coverage
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Columns a detector lacks; `stops` when no alternative is whole."""
+
+    stops: bool
+    words: str
+
+
+def missing(detector: Detector, filled: Mapping[str, set[str]]) -> Missing:
+    """Compare what a detector needs with what the sources gave."""
+    have = {f"{table}.{column}" for table, columns in filled.items() for column in columns}
+    gaps = [[c for c in choice if c not in have] for choice in detector.NEEDS]
+    if all(gaps):
+        return Missing(stops=True, words=" or ".join(" and ".join(g) for g in gaps))
+    return Missing(stops=False, words=", ".join(sorted({c for g in gaps for c in g})))
+
+
+def _configs(
+    known: Mapping[str, Detector], settings: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    config.check_names(settings, known, "[detector]")
+    return {
+        name: config.fill(detector.Config, settings.get(name, {}), f"[detector.{name}]")  # type: ignore[arg-type]
+        for name, detector in known.items()
+    }
+
+
+def _findings(duck: Duck, detector: Detector, settings: Any) -> pa.Table:
+    """Compute one detector's findings and put its own fields into `details`."""
+    given = {name: duck.table(name).select(*columns) for name, columns in detector.READS.items()}
+    found = duck.arrow(detector.detect(**given, config=settings))
+    details = _details(found.select(list(detector.DETAILS)))
+    rows = found.num_rows
+    columns = {name: found[name] for name in CORE} | {
+        "detector": pa.repeat(pa.scalar(detector.NAME), rows),
+        "technique": pa.repeat(pa.scalar(detector.TECHNIQUE), rows),
+        "details": pa.array(details, pa.string()),
+    }
+    schema = FINDING.arrow()
+    return pa.table([columns[name] for name in schema.names], names=schema.names).cast(schema)
+
+
+def _details(table: pa.Table) -> list[str]:
+    return [
+        json.dumps(_plain(row), ensure_ascii=False, sort_keys=True) for row in table.to_pylist()
+    ]
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Round numbers to what an analyst can use; times as ISO text; NaN as null."""
+    return {name: _value(value) for name, value in row.items()}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, float):
+        return None if value != value else round(value, 4)  # noqa: PLR0124 - NaN is not itself
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return value

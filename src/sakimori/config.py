@@ -1,0 +1,232 @@
+"""Settings: sakimori.toml, environment and options in, frozen dataclasses out.
+
+Order, later wins: defaults, `sakimori.toml`, `SAKIMORI_*` variables, command-line options. This is
+the only module that reads settings from files or the environment. An unknown key is an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from ipaddress import ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from sakimori.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T")
+
+DEFAULT_INTERNAL = (
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "127.0.0.0/8",
+    "fc00::/7",
+    "fe80::/10",
+    "::1/128",
+)
+LANGUAGES = ("en", "ja")
+FILE_NAME = "sakimori.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """[engine]: what the database may use."""
+
+    memory: str = "700MB"  # of the database; it spills to the workspace's disk beyond
+    threads: int = 0  # 0: one per core
+
+    def __post_init__(self) -> None:
+        """Refuse a negative number of threads."""
+        if self.threads < 0:
+            raise ConfigError(f"threads is {self.threads}", hint="use 0 for one per core")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """[import]: how files are read where they do not say it themselves."""
+
+    timezone: str = "UTC"  # of times without a zone: argus, nfdump, mail logs
+    year: int | None = None  # of times without a year; none: the file's last change
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # for CSV and Parquet
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown time zone."""
+        try:
+            ZoneInfo(self.timezone)
+        except (ValueError, KeyError, OSError) as error:
+            raise ConfigError(
+                f"no time zone is named {self.timezone!r}", hint='such as "Asia/Tokyo" or "UTC"'
+            ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of a run. `detector` and `verdict` are filled by their own dataclasses."""
+
+    workspace: Path | None = None
+    lang: str = "en"
+    internal: tuple[str, ...] = ()  # CIDRs of the inside; empty: the private ranges
+    engine: Engine = field(default_factory=Engine)
+    import_: Import = field(default_factory=Import)
+    detector: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown language and malformed CIDRs."""
+        if self.lang not in LANGUAGES:
+            raise ConfigError(f"no language is named {self.lang!r}", hint="en or ja")
+        for cidr in self.internal:
+            check_cidr(cidr)
+
+
+def check_cidr(text: str) -> str:
+    """Return `text` if it is a network such as 10.0.0.0/8. Raises ConfigError."""
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise ConfigError(
+            f"{text!r} is not a network: {error}", hint="such as 10.0.0.0/8"
+        ) from error
+
+
+def load(
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Return the settings from all places.
+
+    `file` None means $SAKIMORI_CONFIG, then ./sakimori.toml where it exists. Options whose value is
+    None count as not given. Raises ConfigError naming the file and key.
+    """
+    environment = os.environ if environment is None else environment
+    where, values = _from_file(file, environment)
+    values |= _from_environment(environment)
+    values |= {name: value for name, value in (options or {}).items() if value is not None}
+    return _settings(values, where)
+
+
+def _from_file(file: Path | None, environment: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    asked = file or (Path(named) if (named := environment.get("SAKIMORI_CONFIG")) else None)
+    path = asked or Path(FILE_NAME)
+    if not asked and not path.exists():
+        return FILE_NAME, {}
+    try:
+        return str(path), tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(error.strerror or "cannot be read", where=str(path)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not valid TOML: {error}", where=str(path)) from error
+
+
+_VARIABLES = {
+    "SAKIMORI_WORKSPACE": "workspace",
+    "SAKIMORI_LANG": "lang",
+    "SAKIMORI_INTERNAL": "internal",
+    "SAKIMORI_MEMORY": "engine.memory",
+    "SAKIMORI_THREADS": "engine.threads",
+    "SAKIMORI_TIMEZONE": "import.timezone",
+}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for variable, text in environment.items():
+        if not variable.startswith("SAKIMORI_") or variable == "SAKIMORI_CONFIG":
+            continue
+        key = _VARIABLES.get(variable)
+        if key is None:
+            raise ConfigError(
+                f"unknown variable {variable}{_did_you_mean(variable, _VARIABLES)}",
+                where="environment",
+            )
+        values[key] = _converted(key, text)
+    return values
+
+
+def _converted(key: str, text: str) -> Any:
+    if key == "internal":
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if key == "engine.threads":
+        if not text.isdigit():
+            raise ConfigError(f"SAKIMORI_THREADS is {text!r}, not a number", where="environment")
+        return int(text)
+    return text
+
+
+def _settings(values: dict[str, Any], where: str) -> Settings:
+    """Build the tree; `section.key` values (environment, options) override the file's sections."""
+    flat = {key: values.pop(key) for key in list(values) if "." in key}
+    for key, value in flat.items():
+        section, name = key.split(".")
+        values[section] = {**values.get(section, {}), name: value}
+    if "import" in values:
+        values["import_"] = values.pop("import")
+    values["engine"] = fill(Engine, values.get("engine", {}), f"{where} [engine]")
+    values["import_"] = fill(Import, values.get("import_", {}), f"{where} [import]")
+    return fill(Settings, values, where)
+
+
+def fill(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+    """Return `cls(**values)` for a settings dataclass, checking names and types.
+
+    Raises ConfigError for an unknown key (with the nearest known one) or a value of another type.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(f"expected a section, not {values!r}", where=where)
+    hints = typing.get_type_hints(cls, {**vars(typing), **globals()})
+    known = {f.name: hints[f.name] for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    given = {}
+    for key, value in values.items():
+        if key not in known:
+            raise ConfigError(f"unknown key {key!r}{_did_you_mean(key, known)}", where=where)
+        given[key] = _as(known[key], value, f"{where}: {key}")
+    try:
+        return cls(**given)
+    except ValueError as error:
+        raise ConfigError(str(error), where=where) from error
+
+
+def check_names(values: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigError for a name in `values` that is not in `known`."""
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"unknown name {name!r}{_did_you_mean(name, known)}", where=where)
+
+
+def _as(kind: Any, value: Any, where: str) -> Any:
+    """Return the value as the annotated type, widening only int to float and str to Path."""
+    choices = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    for choice in choices:
+        origin = typing.get_origin(choice) or choice
+        if origin is tuple and isinstance(value, (list, tuple)):
+            return tuple(value)
+        if origin is Path and isinstance(value, (str, Path)):
+            return Path(value).expanduser()
+        if origin is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        fits = isinstance(origin, type) and isinstance(value, origin)
+        if fits and not (origin is int and isinstance(value, bool)):
+            return value
+    raise ConfigError(f"{value!r} is not {_said(kind)}", where=where)
+
+
+def _said(kind: Any) -> str:
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    return names.get(kind, "a list" if typing.get_origin(kind) is tuple else "of the right kind")
+
+
+def _did_you_mean(word: str, known: Mapping[str, Any]) -> str:
+    near = get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"

@@ -1,0 +1,148 @@
+"""Scanning: a host that tries many targets, most of which do not answer or refuse.
+
+Horizontal: many addresses on one port. Vertical: many ports of one address. For each only the first
+contact with a target counts, in time order, as evidence for "scanner" (it failed) or against (it
+worked); a target that failed for everybody proves nothing. The walk of the log-likelihood ratio,
+floored at its lowest point so far, must reach ln 99 as in the sequential test.
+
+    score     share of first contacts that failed, x a stretch of the number of targets from
+              `min_targets` (0.3) to `full_targets` (1)
+
+Direction is told apart in `details.direction`: outbound (inside to outside), internal (inside to
+inside), inbound (outside to inside: `host` is then the outside scanner, and is not judged).
+
+Also finds: network scanners run on purpose, peer-to-peer programs with many dead peers.
+Misses: scans slower than the data, scans that only meet live targets, one-way flow data without
+states or answer packets. Patient scans count, because time does not reset the walk.
+Source: threshold random walk, Jung, Paxson, Berger, Balakrishnan 2004,
+doi:10.1109/SECPRI.2004.1301325 (theta0 0.8, theta1 0.2, alpha 0.01, beta 0.01).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import ibis
+from ibis import _
+
+from sakimori.detectors._common import as_findings, ramp, sample, was_unanswered
+
+NAME = "scan"
+TECHNIQUE = "T1046"  # Network Service Discovery; outbound also T1595.001
+KIND = "discovery"
+DOES = "scans"
+READS = {
+    "conn": ("ts", "uid", "src_ip", "dst_ip", "dst_port", "proto", "state", "dst_pkts",
+             "src_inside", "dst_inside"),
+}  # fmt: skip
+NEEDS = (("conn.state",), ("conn.dst_pkts",))
+DETAILS = {
+    "direction": "string",  # outbound, internal or inbound
+    "shape": "string",  # horizontal or vertical
+    "targets": "int64",  # distinct addresses (horizontal) or ports (vertical)
+    "failed": "float64",  # share of first contacts
+    "per_minute": "float64",  # targets per minute between first and last
+    "walk": "float64",  # highest point of the log-likelihood ratio
+}
+SAYS = "tried {targets} targets ({shape}, {direction}), of which {failed} did not answer"
+INNOCENT = (
+    "A vulnerability scanner or inventory tool run on purpose looks the same; so does a program"
+    " whose peers are gone. Ask who runs scans from this address."
+)
+NEXT = "If nobody scans on purpose from this host, cut it off from the network and examine it."
+
+STEP = math.log(4)  # ln(0.8 / 0.2), and with the other sign ln(0.2 / 0.8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What counts as a scan. Raises ValueError for limits that could match nothing."""
+
+    min_targets: int = 20
+    full_targets: int = 500
+    min_failed: float = 0.6
+    walk: float = math.log(99)
+    dead_for: int = 3  # hosts that must all have failed before a target proves nothing
+
+    def __post_init__(self) -> None:
+        if not 1 < self.min_targets < self.full_targets:
+            raise ValueError(f"need 1 < {self.min_targets=} < {self.full_targets=}")
+
+
+def detect(conn: ibis.Table, config: Config) -> ibis.Table:
+    """Return the findings. Lazy: nothing runs here."""
+    first = _first_contacts(conn, config)
+    across = first.select(
+        "host", "ts", "uid", "failed", "proto", "direction",
+        shape=ibis.literal("horizontal"), peer=ibis.null("string"), peer_port="dst_port",
+    )  # fmt: skip
+    down = first.select(
+        "host", "ts", "uid", "failed", "proto", "direction",
+        shape=ibis.literal("vertical"), peer="dst_ip", peer_port=ibis.null("int32"),
+    )  # fmt: skip
+    return as_findings(_walked(ibis.union(across, down), config), DETAILS)
+
+
+def _first_contacts(conn: ibis.Table, config: Config) -> ibis.Table:
+    """Return one row per host and target, with whether every try of it failed."""
+    tries = conn.filter(
+        _.proto == "tcp", _.src_inside.notnull(), _.dst_inside.notnull(),
+        _.src_inside | _.dst_inside,
+    )  # fmt: skip
+    tries = tries.mutate(
+        failed=was_unanswered(tries),
+        direction=tries.src_inside.ifelse(
+            tries.dst_inside.ifelse("internal", "outbound"), "inbound"
+        ),
+    ).filter(_.failed.notnull())
+    targets = tries.group_by("src_ip", "dst_ip", "dst_port", "proto", "direction").agg(
+        failed=_.failed.all(), ts_first=_.ts.min(), uid=_.uid.argmin(_.ts)
+    )
+    alive = targets.group_by("dst_ip", "dst_port").agg(askers=_.count(), dead=_.failed.all())
+    proof = targets.inner_join(alive, ["dst_ip", "dst_port"]).filter(
+        ~(_.dead & (_.askers >= config.dead_for))
+    )
+    return proof.select(
+        "dst_ip", "dst_port", "proto", "direction", "failed", "uid",
+        host="src_ip", ts="ts_first",
+    )  # fmt: skip
+
+
+def _walked(tries: ibis.Table, config: Config) -> ibis.Table:
+    """Return one finding per host, shape and port or address whose walk went far enough."""
+    key = ("host", "shape", "direction", "peer", "peer_port", "proto")
+    many = tries.group_by(key).having(_.count() >= config.min_targets).agg()
+    narrowed = tries.inner_join(
+        many,
+        [
+            tries.host == many.host,
+            tries.shape == many.shape,
+            tries.direction == many.direction,
+            tries.proto == many.proto,
+            tries.peer.fill_null("") == many.peer.fill_null(""),
+            tries.peer_port.fill_null(-1) == many.peer_port.fill_null(-1),
+        ],
+    ).select(*(tries[c] for c in tries.columns))
+    so_far = ibis.window(group_by=key, order_by="ts", preceding=None, following=0)
+    stepped = narrowed.mutate(
+        step=narrowed.failed.ifelse(STEP, -STEP),
+        rank=ibis.row_number().over(ibis.window(group_by=key, order_by="ts")),
+    ).mutate(height=_.step.sum().over(so_far))
+    floored = stepped.mutate(lowest=ibis.least(_.height.min().over(so_far), 0.0))
+    walked = floored.group_by(key).agg(
+        first_seen=_.ts.min(),
+        last_seen=_.ts.max(),
+        count=_.count(),
+        targets=_.count(),
+        failed=_.failed.cast("float64").mean(),
+        walk=(_.height - _.lowest).max(),
+        evidence=sample(_.uid, _.rank),
+    )
+    size = 0.3 + 0.7 * ramp(
+        walked.targets.ln(), math.log(config.min_targets), math.log(config.full_targets)
+    )
+    minutes = walked.last_seen.delta(walked.first_seen, unit="second") / 60
+    return walked.mutate(
+        score=walked.failed * size, per_minute=walked.targets / ibis.greatest(minutes, 1.0)
+    ).filter(_.walk >= config.walk, _.failed >= config.min_failed)

@@ -1,0 +1,3 @@
+"""Findings -> infected hosts, controllers, botnets, families, and why."""
+
+from __future__ import annotations

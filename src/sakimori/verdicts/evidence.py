@@ -1,0 +1,82 @@
+"""How much each finding says about a host, as log-odds. The table behind docs/reference/scoring.md.
+
+A host starts at PRIOR. Each kind of evidence (control, discovery, names, intelligence, ...) adds the
+heaviest of its findings; several findings of one kind do not add up, several kinds do. No kind adds
+more than CAP. The score is the logistic of the sum: 0.5 at 0 nats, 0.9 at 2.2.
+"""
+
+from __future__ import annotations
+
+import math
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from sakimori.detectors import load_all
+from sakimori.verdicts.model import Weight
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sakimori.verdicts.model import Finding
+
+PRIOR = -3.9  # one host in fifty, before any evidence
+CAP = 7.0  # nats of one kind
+INFECTED, SUSPECTED = 0.9, 0.5
+
+# Nats at a finding's full score; a finding adds weight x score, and what its circumstances add.
+BASE = {
+    "beacon": 3.6,
+    "long_connection": 3.2,
+    "dga": 5.5,
+    "scan": 5.0,
+    "intelligence": 7.5,
+}
+UNKNOWN_BASE = 3.0  # a plugin's detector
+# Ports on which hosts of any network talk to strangers all day.
+COMMON_PORTS = frozenset({53, 80, 123, 443, 853, 993, 995, 465, 587, 143, 110, 22, 5222, 5223, 5228,
+                          8080, 3478, 8443})  # fmt: skip
+
+
+def weigh(finding: Finding) -> Weight:
+    """Return what a finding adds. An inbound scan adds nothing to anybody."""
+    detectors = load_all()
+    detector = detectors.get(finding.detector)
+    kind = detector.KIND if detector else finding.detector
+    if finding.details.get("direction") == "inbound":
+        return Weight(finding, kind, 0.0, ("inbound",))
+    nats = BASE.get(finding.detector, UNKNOWN_BASE) * finding.score
+    reasons = []
+    for reason, extra in _circumstances(finding):
+        nats += extra * finding.score
+        reasons.append(reason)
+    return Weight(finding, kind, max(0.0, min(nats, CAP)), tuple(reasons))
+
+
+def _circumstances(finding: Finding) -> Iterator[tuple[str, float]]:
+    """Give what makes a control channel more, or less, likely to be a bot's."""
+    details = finding.details
+    if finding.detector in ("beacon", "long_connection"):
+        if finding.peer_port is not None and finding.peer_port not in COMMON_PORTS:
+            yield "odd port", 1.5
+        if (details.get("unanswered") or 0.0) >= 0.8 and finding.count >= 20:
+            yield "calls on without an answer", 1.5
+        if details.get("unit") == "name" and finding.peer_port == 53:
+            yield "question only", -1.8
+    if finding.detector == "scan" and details.get("direction") == "internal":
+        yield "inside only", -1.0
+    if finding.detector == "intelligence" and details.get("sinkhole"):
+        yield "sinkhole", 0.5
+
+
+def logistic(nats: float) -> float:
+    """Return the probability of these log-odds."""
+    return 1 / (1 + math.exp(-nats))
+
+
+def is_address(peer: str) -> bool:
+    """Whether a peer is a single address."""
+    try:
+        ip_address(peer)
+    except ValueError:
+        return False
+    return True

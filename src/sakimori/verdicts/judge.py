@@ -1,0 +1,183 @@
+"""Findings in, verdicts out: hosts, controllers, botnets. Pure; findings are few by then."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from typing import TYPE_CHECKING, Literal
+
+from sakimori.detectors import load_all
+from sakimori.verdicts.evidence import (
+    CAP,
+    INFECTED,
+    PRIOR,
+    SUSPECTED,
+    is_address,
+    logistic,
+    weigh,
+)
+from sakimori.verdicts.model import Botnet, Controller, Host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from sakimori.verdicts.model import Finding, Verdict, Weight
+
+MIN_CONTROLLER = 0.05
+ACTING = ("scan", "dga")  # what clones do alike, apart from calling home
+
+
+def judge_hosts(findings: Iterable[Finding], is_inside: Callable[[str], bool]) -> list[Host]:
+    """Return every inside host that has findings, highest score first."""
+    of_host: defaultdict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        of_host[finding.host].append(finding)
+    hosts = [_host(name, found) for name, found in of_host.items() if is_inside(name)]
+    return sorted(hosts, key=lambda h: (-h.score, h.host))
+
+
+def _host(name: str, findings: Sequence[Finding]) -> Host:
+    weights = sorted((weigh(f) for f in findings), key=lambda w: -w.nats)
+    strongest: dict[str, Weight] = {}
+    for weight in weights:
+        strongest.setdefault(weight.kind, weight)
+    counted = tuple(w for w in strongest.values() if w.nats > 0)
+    score = logistic(PRIOR + sum(min(w.nats, CAP) for w in counted))
+    return Host(
+        host=name,
+        verdict=_verdict(score),
+        score=round(score, 4),
+        does=_does(weights),
+        families=_families(findings),
+        findings=tuple(w.finding for w in weights),
+        counted=counted,
+    )
+
+
+def _verdict(score: float) -> Verdict:
+    if score >= INFECTED:
+        return "infected"
+    return "suspected" if score >= SUSPECTED else "clean"
+
+
+def _does(weights: Iterable[Weight]) -> tuple[str, ...]:
+    detectors = load_all()
+    done = {
+        detectors[w.finding.detector].DOES
+        for w in weights
+        if w.nats > 0 and w.finding.detector in detectors
+    }
+    return tuple(sorted(done - {""}))
+
+
+def _families(findings: Iterable[Finding]) -> tuple[str, ...]:
+    return tuple(sorted({f for one in findings if (f := one.details.get("family"))}))
+
+
+def judge_controllers(hosts: Iterable[Host]) -> list[Controller]:
+    """Return the peers that may command the infected and suspected hosts, most likely first.
+
+    A peer's score is what its callers' findings say together: 1 - product of (1 - s x host's
+    score), so that a peer several bots call rises above each one's other peers.
+    """
+    claims: defaultdict[str, list[tuple[Host, Weight]]] = defaultdict(list)
+    for host in hosts:
+        if host.verdict == "clean":
+            continue
+        for finding in host.findings:
+            weight = weigh(finding)
+            if finding.peer and weight.kind in ("control", "names", "intelligence") and weight.nats:
+                claims[finding.peer].append((host, weight))
+    found = [_controller(peer, claim) for peer, claim in claims.items() if "/" not in peer]
+    found += [_controller(peer, claim) for peer, claim in claims.items() if "/" in peer]
+    kept = [c for c in found if c.score >= MIN_CONTROLLER and "/" not in c.controller]
+    return sorted(kept, key=lambda c: (c.sinkhole, -c.score, -len(c.bots), c.controller))
+
+
+def _controller(peer: str, claims: Sequence[tuple[Host, Weight]]) -> Controller:
+    best: dict[str, float] = {}
+    for host, weight in claims:
+        # A control channel at its very best is worth half: another must say so too.
+        belief = min(1.0, weight.nats / CAP) * host.score
+        best[host.host] = max(best.get(host.host, 0.0), belief)
+    doubt = 1.0
+    for belief in best.values():
+        doubt *= 1 - belief
+    strongest = max(claims, key=lambda c: c[1].nats)[1].finding
+    kind: Literal["address", "name"] = "address" if is_address(peer) else "name"
+    return Controller(
+        controller=peer,
+        kind=kind,
+        port=strongest.peer_port,
+        score=round(1 - doubt, 4),
+        bots=tuple(sorted(best)),
+        families=_families(w.finding for _, w in claims),
+        sinkhole=any(bool(w.finding.details.get("sinkhole")) for _, w in claims),
+    )
+
+
+def judge_botnets(hosts: Sequence[Host], controllers: Sequence[Controller]) -> list[Botnet]:
+    """Return groups of hosts that share a controller or act as one, largest first.
+
+    A single infected host with a controller is a botnet of one seen bot. Sinkholes do not join
+    hosts: many botnets' bots end there.
+    """
+    bots = {h.host: h for h in hosts if h.verdict != "clean"}
+    parent = {name: name for name in bots}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for controller in controllers:
+        if not controller.sinkhole:
+            members = [b for b in controller.bots if b in bots]
+            for other in members[1:]:
+                parent[root(other)] = root(members[0])
+    for members in _acting_alike(bots.values()):
+        for other in members[1:]:
+            parent[root(other)] = root(members[0])
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for name in bots:
+        groups[root(name)].append(name)
+    nets = [_botnet([bots[n] for n in sorted(g)], controllers) for g in groups.values()]
+    return sorted(
+        (net for net in nets if net is not None), key=lambda n: (-len(n.bots), -n.score, n.botnet)
+    )
+
+
+def _acting_alike(hosts: Iterable[Host]) -> list[list[str]]:
+    """Return hosts that scan the same uncommon port outwards, or chase the same made-up names."""
+    alike: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for host in hosts:
+        for finding in host.findings:
+            if finding.detector == "scan" and finding.details.get("direction") == "outbound":
+                alike["scan", f"{finding.proto}/{finding.peer_port}"].append(host.host)
+            if finding.detector == "dga":
+                for name in finding.details.get("examples") or ():
+                    alike["dga", name].append(host.host)
+    return [sorted(set(group)) for group in alike.values() if len(set(group)) > 1]
+
+
+def _botnet(members: Sequence[Host], controllers: Sequence[Controller]) -> Botnet | None:
+    names = {h.host for h in members}
+    shared = [c for c in controllers if names & set(c.bots) and (len(c.bots) > 1 or c.score >= 0.2)]
+    if not shared and len(members) < 2:
+        return None
+    families = sorted({f for h in members for f in h.families})
+    # Named after what it hangs on, so that the name stays while bots come and go.
+    anchor = shared[0].controller if shared else ",".join(sorted(names))
+    digest = hashlib.blake2b(anchor.encode(), digest_size=3).hexdigest()
+    return Botnet(
+        botnet=f"{(families[0] if families else 'botnet').lower().replace(' ', '-')}-{digest}",
+        family=families[0] if families else None,
+        bots=tuple(sorted(names)),
+        controllers=tuple(c.controller for c in shared[:20]),
+        does=tuple(sorted({d for h in members for d in h.does})),
+        why="shared controller"
+        if any(len(c.bots) > 1 for c in shared)
+        else ("act alike" if len(members) > 1 else "one bot and its controller"),
+        score=round(max(h.score for h in members), 4),
+    )
