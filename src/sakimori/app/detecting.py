@@ -79,7 +79,9 @@ def missing(detector: Detector, filled: Mapping[str, set[str]]) -> Missing:
     have = {f"{table}.{column}" for table, columns in filled.items() for column in columns}
     gaps = [[c for c in choice if c not in have] for choice in detector.NEEDS]
     if all(gaps):
-        return Missing(stops=True, words=" or ".join(" and ".join(g) for g in gaps))
+        nearest = min(len(g) for g in gaps)
+        words = dict.fromkeys(" and ".join(g) for g in gaps if len(g) == nearest)
+        return Missing(stops=True, words=" or ".join(words))
     return Missing(stops=False, words=", ".join(sorted({c for g in gaps for c in g})))
 
 

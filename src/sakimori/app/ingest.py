@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sakimori.app import tending
 from sakimori.errors import SourceError
 from sakimori.readers import Options, Reject, Rows, Source, load_all, recognise
 from sakimori.state import SourceRecord
@@ -17,7 +18,7 @@ from sakimori.state import SourceRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from sakimori.engine.lake import Lake, PartWriter
+    from sakimori.engine.lake import Lake, Part, PartWriter
     from sakimori.readers import Reader
     from sakimori.state import PartRow, Store
 
@@ -106,8 +107,10 @@ class Importer:
     ) -> Outcome:
         """Publish the parts and write the record: from here on the source counts."""
         skipped = getattr(reader, "skipped", lambda _source: "")(source)
+        record_id = taken.writer.source_id
         parts = taken.writer.publish()
         old = [] if before is None else self._parts_to_drop(before, whole=not reader.GROWS)
+        parts += [kept for part in old if (kept := self._without(part, record_id))]
         if reader.GROWS:
             length, line, digest = source.finished, source.line, source.digest
             total = digest.copy()
@@ -118,7 +121,7 @@ class Importer:
         head = source.head[: length or None] if reader.GROWS else source.head
         rejected_before = before.rejected if before and reader.GROWS else 0
         record = SourceRecord(
-            id=taken.writer.source_id,
+            id=record_id,
             path=source.name,
             format=reader.NAME,
             head_length=len(head),
@@ -145,6 +148,13 @@ class Importer:
             for part in self.store.parts()
             if before.id in part.sources and (whole or part.tail)
         ]
+
+    def _without(self, part: PartRow, source_id: str) -> Part | None:
+        """Write a compacted part again without one source's rows; None when none are left."""
+        others = tuple(s for s in part.sources if s != source_id)
+        if not others:
+            return None
+        return tending.rewritten(self.lake, part, others)
 
     def _known(self, source: Source) -> _Known:
         """Compare the content with what was imported: the same, grown, or new."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sakimori.detectors import beacon, dga, intelligence, long_connection, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import ibis
 
@@ -23,11 +23,17 @@ class Detector(Protocol):
     TECHNIQUE: str  # MITRE ATT&CK technique id
     KIND: str  # of evidence: control, names, discovery, intelligence, ...; see docs on scoring
     DOES: str  # what a host that shows it does: spams, scans, floods, steals, relays, or ""
-    READS: dict[str, tuple[str, ...]]  # table -> columns
-    DETAILS: dict[str, str]  # column -> ibis type of the detector's own fields
     SAYS: str  # one sentence with {fields} of the finding; translated where it is shown
     INNOCENT: str  # the innocent explanation to consider
     NEXT: str  # what to do next
+
+    @property
+    def READS(self) -> Mapping[str, tuple[str, ...]]:  # noqa: N802 - a constant of the module
+        """Table to the columns it reads."""
+
+    @property
+    def DETAILS(self) -> Mapping[str, str]:  # noqa: N802
+        """The detector's own columns with their ibis types."""
 
     @property
     def NEEDS(self) -> tuple[tuple[str, ...], ...]:  # noqa: N802 - a constant of the module

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 # Zeek's words for a call that was not answered, or refused.
 UNANSWERED = ("S0", "REJ", "RSTOS0", "SH", "RSTRH")
-FINDING_KEY = ("host", "peer", "peer_port", "proto")
+# Protocols whose dst_port is a port; for ICMP it is a code.
+WITH_PORTS = ("tcp", "udp", "sctp")
 
 
 def outbound(table: ibis.Table) -> ibis.Table:
@@ -25,6 +26,13 @@ def web(http: ibis.Table) -> ibis.Table:
     """Return the requests of inside hosts to the outside, those through an inside proxy too."""
     by_proxy = (http.method == "CONNECT") | http.uri.startswith("http")
     return http.filter(http.src_inside, ~http.dst_inside | by_proxy.fill_null(False))
+
+
+def resolvers(dns: ibis.Table, clients: int = 3) -> ibis.Table:
+    """Return the inside hosts (column src_ip) that at least `clients` others ask for names."""
+    asked = dns.filter(dns.src_inside, dns.dst_inside)
+    busy = asked.group_by("dst_ip").having(asked.src_ip.nunique() >= clients).agg()
+    return busy.select(src_ip="dst_ip")
 
 
 def network_of(address: Any) -> Any:

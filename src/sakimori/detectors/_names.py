@@ -55,7 +55,7 @@ def surprise(labels: list[str | None]) -> np.ndarray[Any, Any]:
         return np.where(lengths > 0, -total / (lengths + 1), np.nan)
 
 
-@ibis.udf.scalar.pyarrow(signature=(("string",), "float64"))
+@ibis.udf.scalar.pyarrow(signature=(("string",), "float64"))  # type: ignore[untyped-decorator]
 def oddness(label: Any) -> Any:
     """Return `surprise` of each label, as a vectorised function of the engine."""
     return pa.array(surprise(label.to_pylist()), pa.float64(), from_pandas=True)

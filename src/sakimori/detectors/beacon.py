@@ -31,6 +31,7 @@ import ibis
 from ibis import _
 
 from sakimori.detectors._common import (
+    WITH_PORTS,
     as_findings,
     network_of,
     outbound,
@@ -66,7 +67,7 @@ DETAILS = {
     "hosts": "int64",  # inside hosts that use this peer
     "rarity": "float64",  # 0..1
 }
-SAYS = "called {peer} port {peer_port} {count} times, about every {period_s} s"
+SAYS = "called {peer} port {peer_port} {count} times, about every {period}"
 INNOCENT = (
     "Updates, time service, monitoring and push messages also call on a timer. Those are usually"
     " shared by many hosts here; this peer is used by {hosts}."
@@ -117,22 +118,27 @@ def detect(  # one argument per table read
 
 
 def _by_address(conn: ibis.Table, config: Config) -> ibis.Table:
-    calls = outbound(conn).select(
-        unit=ibis.literal("address"),
-        host="src_ip",
-        peer="dst_ip",
-        peer_port="dst_port",
-        proto="proto",
-        ts="ts",
-        uid="uid",
-        unanswered=was_unanswered(_),
+    calls = (
+        outbound(conn)
+        .filter(_.proto.isin(WITH_PORTS))
+        .select(
+            unit=ibis.literal("address"),
+            host="src_ip",
+            peer="dst_ip",
+            peer_port="dst_port",
+            proto="proto",
+            ts="ts",
+            uid="uid",
+            unanswered=was_unanswered(_),
+        )
     )
     return _often_enough(calls, config)
 
 
 def _by_net(conn: ibis.Table, config: Config) -> ibis.Table:
     """Return calls per /24 and port where the host used several of its addresses."""
-    calls = outbound(conn).mutate(net=network_of(_.dst_ip)).filter(_.net.notnull())
+    ported = outbound(conn).filter(_.proto.isin(WITH_PORTS))
+    calls = ported.mutate(net=network_of(_.dst_ip)).filter(_.net.notnull())
     key = ("src_ip", "net", "dst_port", "proto")
     spread = calls.group_by(key).having(
         _.count().between(config.min_calls, config.max_calls), _.dst_ip.nunique() > 1

@@ -13,6 +13,8 @@ suffix or a random label under one domain counts once. Per host and hour:
 
 `peer` is the odd name that resolved after the burst, if any: the controller, or a sinkhole.
 
+Resolvers (inside hosts that several others ask) are left out: their questions are their clients'.
+
 Also finds: broken software that asks for dead names, spam filters asking block lists.
 Misses: word-list DGAs that resolve; hosts that ask a resolver the sensor does not see.
 Source: NXDOMAIN clusters after Antonakakis et al. 2012 (Pleiades), without its clustering.
@@ -26,14 +28,17 @@ from typing import Any
 import ibis
 from ibis import _
 
-from sakimori.detectors._common import as_findings, ramp, sample
+from sakimori.detectors._common import as_findings, ramp, resolvers, sample
 from sakimori.detectors._names import oddness
 
 NAME = "dga"
 TECHNIQUE = "T1568.002"  # Dynamic Resolution: Domain Generation Algorithms
 KIND = "names"
 DOES = ""
-READS = {"dns": ("ts", "uid", "src_ip", "query", "qtype", "rcode", "answers", "src_inside")}
+READS = {
+    "dns": ("ts", "uid", "src_ip", "dst_ip", "query", "qtype", "rcode", "answers", "src_inside",
+            "dst_inside"),
+}  # fmt: skip
 NEEDS = (("dns.query", "dns.rcode"),)
 DETAILS = {
     "names": "int64",  # distinct registered names asked for in the hour
@@ -42,7 +47,7 @@ DETAILS = {
     "odd_missing": "int64",  # both
     "examples": "array<string>",  # up to 10 of the odd or missing ones
 }
-SAYS = "asked for {missing} names that do not exist and {odd} made-up ones within an hour"
+SAYS = "asked for {names} names within an hour: {missing} do not exist, {odd} look made up"
 INNOCENT = (
     "A program with a list of dead servers, or a mail filter that asks block lists, also gets many"
     " 'no such name' answers; those names repeat and read like words or addresses."
@@ -82,9 +87,12 @@ def detect(dns: ibis.Table, config: Config) -> ibis.Table:
     )  # fmt: skip
     # The model sees each distinct label once.
     labels = per_name.select("label").distinct()
-    labels = labels.mutate(
-        odd=(labels.label.length() >= config.min_label)
-        & (oddness(labels.label) >= config.min_surprise)
+    # A number at the end (cdn77, web2024) says nothing about who made the name up.
+    labels = labels.mutate(letters=labels.label.re_replace("[0-9]+$", ""))
+    labels = labels.select(
+        "label",
+        odd=(labels.letters.length() >= config.min_label)
+        & (oddness(labels.letters) >= config.min_surprise),
     )
     judged = per_name.inner_join(labels, "label").filter(_.missing | _.odd)
     totals = per_name.group_by("host", "hour").agg(names=_.count())
@@ -115,7 +123,7 @@ def detect(dns: ibis.Table, config: Config) -> ibis.Table:
 
 def _registered(dns: ibis.Table) -> ibis.Table:
     """Return questions of inside hosts with their registered name and its first label."""
-    asked = dns.filter(
+    asked = dns.anti_join(resolvers(dns), ["src_ip"]).filter(
         _.src_inside,
         _.query.contains("."),
         _.qtype.isnull() | _.qtype.isin(("A", "AAAA")),
@@ -132,7 +140,7 @@ def _registered(dns: ibis.Table) -> ibis.Table:
     return asked.filter(is_name).select(
         "ts", "uid", host="src_ip", hour=asked.ts.truncate("h"), label=label,
         name=label.concat(".", ending), missing=asked.rcode == "NXDOMAIN",
-        resolved=((asked.rcode == "NOERROR") & answered).fill_null(False),  # noqa: FBT003
+        resolved=((asked.rcode == "NOERROR") & answered).fill_null(False),
     )  # fmt: skip
 
 

@@ -200,7 +200,7 @@ def _hashes(files: ibis.Table, tls: ibis.Table, indicator: ibis.Table) -> ibis.T
     """Return listed files sent or received, and listed certificates shown."""
     listed = indicator.filter(_.kind.isin(("md5", "sha1", "sha256"))).select("kind", "value")
     ours = files.filter(files.src_inside | files.dst_inside)
-    sent = ours.src_inside.fill_null(False)  # noqa: FBT003
+    sent = ours.src_inside.fill_null(False)
     moved = ours.select(
         "ts",
         "uid",

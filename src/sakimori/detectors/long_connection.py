@@ -20,7 +20,15 @@ from dataclasses import dataclass
 import ibis
 from ibis import _
 
-from sakimori.detectors._common import as_findings, network_of, outbound, ramp, rarity, sample
+from sakimori.detectors._common import (
+    WITH_PORTS,
+    as_findings,
+    network_of,
+    outbound,
+    ramp,
+    rarity,
+    sample,
+)
 
 NAME = "long_connection"
 TECHNIQUE = "T1095"  # Non-Application Layer Protocol; also T1571 on an odd port
@@ -39,7 +47,7 @@ DETAILS = {
     "hosts": "int64",
     "rarity": "float64",
 }
-SAYS = "kept a connection to {peer} port {peer_port} open for {cover_s} s"
+SAYS = "kept a connection to {peer} port {peer_port} open for {cover}"
 INNOCENT = (
     "Push messages, remote desktops, VPNs and calls also stay open for hours. This peer is used by"
     " {hosts} host(s) here."
@@ -70,7 +78,7 @@ def detect(conn: ibis.Table, prevalence: ibis.Table, config: Config) -> ibis.Tab
     """Return the findings. Lazy: nothing runs here."""
     pieces = (
         outbound(conn)
-        .filter(_.duration >= config.min_piece_s)
+        .filter(_.proto.isin(WITH_PORTS), _.duration >= config.min_piece_s)
         .select(
             host="src_ip",
             peer="dst_ip",

@@ -45,7 +45,10 @@ DETAILS = {
     "per_minute": "float64",  # targets per minute between first and last
     "walk": "float64",  # highest point of the log-likelihood ratio
 }
-SAYS = "tried {targets} targets ({shape}, {direction}), of which {failed} did not answer"
+SAYS = (
+    "tried {targets} targets ({shape}, {direction}, port {peer_port}), of which {failed_pct}"
+    " did not answer"
+)
 INNOCENT = (
     "A vulnerability scanner or inventory tool run on purpose looks the same; so does a program"
     " whose peers are gone. Ask who runs scans from this address."

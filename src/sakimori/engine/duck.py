@@ -78,10 +78,46 @@ class Duck:
             )
         self.execute("CREATE VIEW rejects AS FROM stored_rejects")
 
-    def inside_hosts(self) -> int:
-        """Return how many distinct inside addresses there are."""
-        (count,) = self.query("SELECT count(*) FROM address WHERE inside").fetchone() or (0,)
+    def inside_sources(self) -> int:
+        """Return how many inside hosts sent anything."""
+        every = " UNION ".join(
+            f"SELECT src_ip FROM {table.name} WHERE src_inside"
+            for table in TELEMETRY.values()
+            if any(c.derived for c in table.columns)
+        )
+        (count,) = self.query(f"SELECT count(*) FROM ({every})").fetchone()
         return int(count)
+
+    def rows_of(self, table: str, uids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the rows with these uids: the table's name and the columns that hold data."""
+        found = self.query(
+            f"SELECT * FROM {table} WHERE list_contains(?::VARCHAR[], uid) ORDER BY ts LIMIT 50",
+            [list(uids)],
+        )
+        rows = found.to_arrow_table().to_pylist()
+        return [
+            {"table": table} | {name: value for name, value in row.items() if value is not None}
+            for row in rows
+        ]
+
+    def ask(self, question: str, lake: Path) -> pa.Table:
+        """Answer one SELECT. Other statements, files outside the lake and settings are refused.
+
+        Raises EngineError.
+        """
+        with _as_engine_error():
+            statements = duckdb.extract_statements(question)
+        kinds = {statement.type.name for statement in statements}
+        if len(statements) != 1 or not kinds <= {"SELECT", "EXPLAIN"}:
+            raise EngineError(
+                "only one SELECT is answered here; nothing can be changed",
+                hint='such as "SELECT dst_ip, count(*) FROM conn GROUP BY 1"',
+            )
+        self.execute(f"SET allowed_directories=[{_quoted(str(lake.resolve()) + '/')}]")
+        self.execute("SET enable_external_access=false")
+        self.execute("SET lock_configuration=true")
+        with _as_engine_error():
+            return self.raw.execute(question).to_arrow_table()
 
     def table(self, name: str) -> ibis.Table:
         """Return a table of the vocabulary, with its declared columns, lazily."""

@@ -146,8 +146,18 @@ def endpoints(service: str) -> tuple[Column, ...]:
 
 SOURCE_ID = Column("source_id", TEXT, "the imported file the row came from; see `sources`")
 SIDES = (
-    Column("src_inside", FLAG, "src_ip is in the internal ranges of this run",
-        trap="null for multicast, broadcast and unspecified addresses", derived=True),
-    Column("dst_inside", FLAG, "dst_ip is in the internal ranges of this run",
-        trap="null for multicast, broadcast and unspecified addresses", derived=True),
+    Column(
+        "src_inside",
+        FLAG,
+        "src_ip is in the internal ranges of this run",
+        trap="null for multicast, broadcast and unspecified addresses",
+        derived=True,
+    ),
+    Column(
+        "dst_inside",
+        FLAG,
+        "dst_ip is in the internal ranges of this run",
+        trap="null for multicast, broadcast and unspecified addresses",
+        derived=True,
+    ),
 )

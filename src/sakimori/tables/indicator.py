@@ -7,7 +7,7 @@ from sakimori.tables._schema import FLAG, INT, REAL, TEXT, TIME, Column, Table
 INDICATOR = Table(
     "indicator",
     "Indicators the user imported",
-    "one row per kind, value and source",
+    "one row per kind, value, port and source",
     (
         Column("kind", TEXT, "address, cidr, name, url, md5, sha1, sha256, ja3, ja4, mail"),
         Column("value", TEXT, "in the form the tables use: canonical address, lower-case name"),
@@ -26,5 +26,5 @@ INDICATOR = Table(
         Column("expires", TIME, "not used after this; null: never"),
         Column("tlp", TEXT, "clear, green, amber, amber+strict, red; null: not said"),
     ),
-    key=("kind", "value", "source"),
+    key=("kind", "value", "port", "source"),
 )

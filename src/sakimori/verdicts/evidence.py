@@ -34,7 +34,7 @@ BASE = {
 UNKNOWN_BASE = 3.0  # a plugin's detector
 # Ports on which hosts of any network talk to strangers all day.
 COMMON_PORTS = frozenset({53, 80, 123, 443, 853, 993, 995, 465, 587, 143, 110, 22, 5222, 5223, 5228,
-                          8080, 3478, 8443})  # fmt: skip
+                          1883, 3478, 8080, 8443, 8883})  # fmt: skip
 
 
 def weigh(finding: Finding) -> Weight:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sakimori.verdicts.model import Finding, Verdict, Weight
 
 MIN_CONTROLLER = 0.05
-ACTING = ("scan", "dga")  # what clones do alike, apart from calling home
+JOINS = 0.6  # a controller must be this likely before it joins hosts to one botnet
 
 
 def judge_hosts(findings: Iterable[Finding], is_inside: Callable[[str], bool]) -> list[Host]:
@@ -88,9 +88,9 @@ def judge_controllers(hosts: Iterable[Host]) -> list[Controller]:
             weight = weigh(finding)
             if finding.peer and weight.kind in ("control", "names", "intelligence") and weight.nats:
                 claims[finding.peer].append((host, weight))
+    # A whole /24 is evidence about the host, but no controller that could be cut.
     found = [_controller(peer, claim) for peer, claim in claims.items() if "/" not in peer]
-    found += [_controller(peer, claim) for peer, claim in claims.items() if "/" in peer]
-    kept = [c for c in found if c.score >= MIN_CONTROLLER and "/" not in c.controller]
+    kept = [c for c in found if c.score >= MIN_CONTROLLER]
     return sorted(kept, key=lambda c: (c.sinkhole, -c.score, -len(c.bots), c.controller))
 
 
@@ -123,29 +123,26 @@ def judge_botnets(hosts: Sequence[Host], controllers: Sequence[Controller]) -> l
     hosts: many botnets' bots end there.
     """
     bots = {h.host: h for h in hosts if h.verdict != "clean"}
-    parent = {name: name for name in bots}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
-    for controller in controllers:
-        if not controller.sinkhole:
-            members = [b for b in controller.bots if b in bots]
-            for other in members[1:]:
-                parent[root(other)] = root(members[0])
-    for members in _acting_alike(bots.values()):
-        for other in members[1:]:
-            parent[root(other)] = root(members[0])
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    for name in bots:
-        groups[root(name)].append(name)
-    nets = [_botnet([bots[n] for n in sorted(g)], controllers) for g in groups.values()]
+    shared = [
+        [b for b in c.bots if b in bots] for c in controllers if not c.sinkhole and c.score >= JOINS
+    ]
+    groups = _joined(bots, [*shared, *_acting_alike(bots.values())])
+    nets = [_botnet([bots[n] for n in sorted(group)], controllers) for group in groups]
     return sorted(
         (net for net in nets if net is not None), key=lambda n: (-len(n.bots), -n.score, n.botnet)
     )
+
+
+def _joined(names: Iterable[str], links: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Return the names in groups such that all names of one link are in one group."""
+    group_of = {name: [name] for name in names}
+    for link in links:
+        for other in link[1:]:
+            mine, theirs = group_of[link[0]], group_of[other]
+            if mine is not theirs:
+                mine.extend(theirs)
+                group_of.update(dict.fromkeys(theirs, mine))
+    return list({id(group): group for group in group_of.values()}.values())
 
 
 def _acting_alike(hosts: Iterable[Host]) -> list[list[str]]:
@@ -163,7 +160,7 @@ def _acting_alike(hosts: Iterable[Host]) -> list[list[str]]:
 
 def _botnet(members: Sequence[Host], controllers: Sequence[Controller]) -> Botnet | None:
     names = {h.host for h in members}
-    shared = [c for c in controllers if names & set(c.bots) and (len(c.bots) > 1 or c.score >= 0.2)]
+    shared = [c for c in controllers if names & set(c.bots) and c.score >= 0.2]
     if not shared and len(members) < 2:
         return None
     families = sorted({f for h in members for f in h.families})

@@ -1,0 +1,34 @@
+"""The command line: parse, call the API, print. Data goes to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+
+from sakimori.cli._app import app
+from sakimori.errors import SakimoriError
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Run the command line; every failure of ours is one line with a next step, never a traceback."""
+    from sakimori.cli import _commands  # noqa: F401, PLC0415 - registers the commands
+
+    try:
+        app(standalone_mode=True)
+    except SakimoriError as error:
+        from sakimori.hostile import visible  # noqa: PLC0415
+
+        print(f"sakimori: {visible(str(error), 1000)}", file=sys.stderr)
+        if error.hint:
+            print(f"  hint: {visible(error.hint, 1000)}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print(
+            "sakimori: stopped; what was finished is kept, and the same command goes on from there",
+            file=sys.stderr,
+        )
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,7 @@
+"""Importing this registers every command. One line per file."""
+
+from __future__ import annotations
+
+from sakimori.cli import allow, explain, hunt, intel, lake, simulate, tables, views
+
+__all__ = ["allow", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]

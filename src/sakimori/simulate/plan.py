@@ -1,0 +1,98 @@
+"""What to make up, and what is true of it afterwards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sakimori.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FEWEST_HOSTS = 20
+MOST_HOSTS = 10_000
+MOST_DAYS = 31
+
+
+def _small_zoo() -> dict[str, int]:
+    return {
+        "spam": 2,
+        "banker": 3,
+        "p2p-clickfraud": 2,
+        "irc-scanner": 3,
+        "dns-tunnel": 1,
+        "dga": 2,
+        "beacon": 2,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One simulation. The same plan gives the same bytes.
+
+    `start` is midnight in the offices, so it also says which days are weekends. `botnets` maps
+    a botnet's name to how many hosts it infects. Memory grows with hosts times days: about
+    300 MB for 200 hosts and a day, 2 GB for a week of them.
+
+    Raises:
+        ConfigError: a number is out of bounds or `start` has no time zone.
+    """
+
+    seed: int = 1
+    hosts: int = 60
+    days: int = 1
+    start: datetime = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
+    botnets: Mapping[str, int] = field(default_factory=_small_zoo)
+    beacon_period: float = 60.0  # s, of the "beacon" botnet
+    beacon_jitter: float = 0.2  # share of the period a gap may be longer or shorter by
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be simulated."""
+        _within("seed", self.seed, 0, 2**63 - 1)
+        _within("hosts", self.hosts, FEWEST_HOSTS, MOST_HOSTS)
+        _within("days", self.days, 1, MOST_DAYS)
+        _within("beacon_period", self.beacon_period, 1, 86_400)
+        _within("beacon_jitter", self.beacon_jitter, 0, 0.9)
+        if self.start.tzinfo is None:
+            raise ConfigError("start has no time zone", hint="give 2026-03-02T00:00Z")
+        for name, count in self.botnets.items():
+            _within(f"botnets[{name!r}]", count, 0, self.hosts)
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{name} is {value}, not {low} to {high}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """One infected host: its address, the botnet's name, what it does, whom it obeys.
+
+    `controllers` holds addresses and names; it is empty for a peer-to-peer botnet. `technique` is
+    the ATT&CK id of its most telling behaviour.
+    """
+
+    host: str
+    family: str
+    does: str
+    controllers: tuple[str, ...]
+    technique: str
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a perfect hunt would find. Addresses are canonical text, lists are sorted."""
+
+    internal: tuple[str, ...]
+    infected: tuple[str, ...]
+    controllers: tuple[str, ...]
+    clean: tuple[str, ...]
+    bots: tuple[Bot, ...]
+
+    def write(self, path: Path) -> None:
+        """Write the truth as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,173 @@
+"""Why a host has its verdict, in sentences of the reader's language. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sakimori.detectors import load_all
+from sakimori.i18n import Translator
+from sakimori.verdicts.evidence import PRIOR, weigh
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sakimori.verdicts.model import Finding, Host
+
+VERDICTS = {
+    "infected": "{host} is very probably a bot (score {score}).",
+    "suspected": "{host} may be a bot (score {score}); look at it before you act.",
+    "clean": "Nothing here makes {host} a bot (score {score}).",
+}
+REASONS = {
+    "odd port": "the port is not one that programs of a desktop use",
+    "calls on without an answer": "it calls on although nobody answers",
+    "question only": "only the name was asked for",
+    "inside only": "the targets are inside this network",
+    "sinkhole": "the peer is a known sinkhole",
+    "inbound": "the scan comes from outside",
+}
+WORDS = {  # values of details that are words
+    "outbound": "outbound",
+    "inbound": "inbound",
+    "internal": "internal",
+    "horizontal": "horizontal",
+    "vertical": "vertical",
+}
+# What the sum of findings asks for, beyond each finding's own next step.
+FIRST_STEPS = {
+    "infected": (
+        "Take {host} off the network, but leave it switched on: memory may hold the evidence.",
+        "Block the controllers named above at the border, and look for other hosts that call them.",
+        "Change the passwords used on {host} from another machine.",
+    ),
+    "suspected": (
+        "Ask the owner of {host} what these programs are; the first finding decides most.",
+        "If it is wanted, set it aside with `sakimori allow add`, with the reason.",
+    ),
+    "clean": ("Nothing to do.",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One finding, told: what was seen, what it weighs, what it could be instead, what to do."""
+
+    finding: Finding
+    says: str
+    weighs: str
+    innocent: str
+    next: str
+    nats: float
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A host's case, told."""
+
+    host: str
+    sentence: str
+    sum: str
+    points: tuple[Point, ...]
+    timeline: tuple[tuple[datetime, str], ...]
+    steps: tuple[str, ...]
+
+
+def explain(host: Host, lang: str) -> Explanation:
+    """Return the case of a host in a language ("en" or "ja")."""
+    say = Translator(lang)
+    counted = {id(w.finding): w for w in host.counted}
+    points = tuple(_point(f, say, counted=id(f) in counted) for f in host.findings)
+    return Explanation(
+        host=host.host,
+        sentence=say.tr(VERDICTS[host.verdict], host=host.host, score=host.score),
+        sum=_sum(host, say),
+        points=points,
+        timeline=_timeline(points),
+        steps=tuple(
+            say.tr(step, host=host.host) for step in FIRST_STEPS[host.verdict]
+        ) + tuple(dict.fromkeys(p.next for p in points if p.counted)),
+    )  # fmt: skip
+
+
+def sentence(finding: Finding, lang: str) -> str:
+    """Return one finding as a sentence."""
+    return _said(finding, Translator(lang), "SAYS")
+
+
+def _said(finding: Finding, say: Translator, what: str) -> str:
+    detector = load_all().get(finding.detector)
+    if detector is None:  # its plugin is gone, the finding is not
+        return say.tr("{detector} found something about {peer}", detector=finding.detector,
+                      peer=finding.peer)  # fmt: skip
+    values = _values(finding.details, say)
+    message: str = getattr(detector, what)
+    return say.tr(
+        message, **{**values, "host": finding.host, "peer": finding.peer, "count": finding.count,
+                    "peer_port": str(finding.peer_port or "-")},
+    )  # fmt: skip
+
+
+def _values(details: Mapping[str, Any], say: Translator) -> dict[str, Any]:
+    """Return a finding's own fields for a sentence: `x_s` also as `x`, shares also as `x_pct`."""
+    values: dict[str, Any] = {}
+    for name, value in details.items():
+        if isinstance(value, str):
+            values[name] = say.tr(WORDS[value]) if value in WORDS else value
+        elif not isinstance(value, list):
+            values[name] = value
+        if isinstance(value, (int, float)) and name.endswith("_s"):
+            values[name.removesuffix("_s")] = duration(value)
+        elif isinstance(value, float) and 0 <= value <= 1:
+            values[f"{name}_pct"] = f"{value:.0%}"
+    return values
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people read them: 45 s, 9 min 47 s, 8 h 7 min."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def _point(finding: Finding, say: Translator, *, counted: bool) -> Point:
+    weight = weigh(finding)
+    reasons = [say.tr(REASONS.get(r, r)) for r in weight.reasons]
+    words = say.tr(
+        "adds {nats} nats ({kind}, strength {score})" if counted else
+        "adds nothing more: a stronger finding of its kind ({kind}) counts already",
+        nats=round(weight.nats, 1), kind=weight.kind, score=round(finding.score, 2),
+    )  # fmt: skip
+    return Point(
+        finding,
+        _said(finding, say, "SAYS"),
+        "; ".join([words, *reasons]),
+        _said(finding, say, "INNOCENT"),
+        _said(finding, say, "NEXT"),
+        weight.nats,
+        counted,
+    )
+
+
+def _sum(host: Host, say: Translator) -> str:
+    parts = " + ".join(f"{w.nats:.1f} ({w.kind})" for w in host.counted) or "0"
+    total = PRIOR + sum(w.nats for w in host.counted)
+    return say.tr(
+        "start {prior} nats, then {parts} = {total}; probability {score}",
+        prior=f"{PRIOR:.1f}", parts=parts, total=f"{total:.1f}",
+        score=f"{1 / (1 + math.exp(-total)):.2f}",
+    )  # fmt: skip
+
+
+def _timeline(points: tuple[Point, ...]) -> tuple[tuple[datetime, str], ...]:
+    """Return when each counted behaviour began and was last seen, in time order."""
+    marks = [(p.finding.first_seen, f"▶ {p.says}") for p in points if p.nats > 0]
+    marks += [(p.finding.last_seen, f"■ {p.says}") for p in points if p.nats > 0]
+    return tuple(sorted(marks)[:40])
