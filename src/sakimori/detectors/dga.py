@@ -46,6 +46,7 @@ DETAILS = {
     "odd": "int64",  # of them improbable
     "odd_missing": "int64",  # both
     "examples": "array<string>",  # up to 10 of the odd or missing ones
+    "addresses": "array<string>",  # up to 5 that most of the odd names resolved to
 }
 SAYS = "asked for {names} names within an hour: {missing} do not exist, {odd} look made up"
 INNOCENT = (
@@ -83,7 +84,7 @@ def detect(dns: ibis.Table, config: Config) -> ibis.Table:
     asked = _registered(dns)
     per_name = asked.group_by("host", "hour", "name", "label").agg(
         ts=_.ts.min(), last=_.ts.max(), uid=_.uid.argmin(_.ts), missing=_.missing.all(),
-        resolved=_.resolved.any(),
+        resolved=_.resolved.any(), address=_.address.max(),
     )  # fmt: skip
     # The model sees each distinct label once.
     labels = per_name.select("label").distinct()
@@ -110,7 +111,9 @@ def detect(dns: ibis.Table, config: Config) -> ibis.Table:
         evidence=sample(_.uid, _.rank),
         examples=_.name.collect(where=_.rank < 10),
     )
-    scored = _score(hours.inner_join(totals, ["host", "hour"]), config)
+    hours = hours.inner_join(totals, ["host", "hour"])
+    hours = hours.left_join(_addresses(judged), ["host", "hour"]).drop("host_right", "hour_right")
+    scored = _score(hours, config)
     best = scored.mutate(
         place=ibis.row_number().over(
             ibis.window(group_by="host", order_by=[_.score.desc(), _.first_seen])
@@ -118,6 +121,24 @@ def detect(dns: ibis.Table, config: Config) -> ibis.Table:
     ).filter(_.place == 0, _.score >= config.min_score)
     return as_findings(
         best.mutate(peer_port=ibis.null("int32"), proto=ibis.null("string")), DETAILS
+    )
+
+
+def _addresses(judged: ibis.Table) -> ibis.Table:
+    """Return per host and hour the addresses that most odd names led to."""
+    led = judged.filter(
+        judged.odd, judged.resolved, judged.address.re_search(r"^[0-9a-f:]*[0-9a-f:.]+$")
+    )
+    counted = led.group_by("host", "hour", "address").agg(names=_.count())
+    ranked = counted.mutate(
+        place=ibis.row_number().over(
+            ibis.window(group_by=("host", "hour"), order_by=[_.names.desc(), _.address])
+        )
+    )
+    return (
+        ranked.filter(_.place < 5)
+        .group_by("host", "hour")
+        .agg(addresses=_.address.collect(order_by=_.place))
     )
 
 
@@ -140,6 +161,7 @@ def _registered(dns: ibis.Table) -> ibis.Table:
     return asked.filter(is_name).select(
         "ts", "uid", host="src_ip", hour=asked.ts.truncate("h"), label=label,
         name=label.concat(".", ending), missing=asked.rcode == "NXDOMAIN",
+        address=asked.answers[asked.answers.length() - 1],
         resolved=((asked.rcode == "NOERROR") & answered).fill_null(False),
     )  # fmt: skip
 

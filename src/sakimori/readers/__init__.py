@@ -9,7 +9,20 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from sakimori.readers import zeek_tsv
+from sakimori.readers import (
+    argus,
+    exim,
+    nfcapd,
+    nfdump_csv,
+    nfdump_json,
+    pcap,
+    postfix,
+    suricata_eve,
+    table_csv,
+    table_parquet,
+    zeek_json,
+    zeek_tsv,
+)
 from sakimori.readers._contract import Options, Reader, Reject, Rows, conform, schema_of
 from sakimori.readers._source import Block, Source
 
@@ -31,7 +44,20 @@ __all__ = [
 ]
 
 # The order is the order of asking: the strictest first, the generic ones last.
-BUILTIN: tuple[Reader, ...] = (zeek_tsv,)
+BUILTIN: tuple[Reader, ...] = (
+    pcap,
+    nfcapd,
+    zeek_tsv,
+    suricata_eve,
+    zeek_json,
+    nfdump_json,
+    argus,
+    nfdump_csv,
+    postfix,
+    exim,
+    table_parquet,
+    table_csv,
+)
 
 
 def load_all() -> dict[str, Reader]:

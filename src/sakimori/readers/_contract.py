@@ -92,8 +92,19 @@ def conform(table: str, columns: Mapping[str, Any], length: int) -> pa.RecordBat
         if array is None:
             array = pa.nulls(length, wanted.type)
         elif array.type != wanted.type:
-            array = array.cast(wanted.type)
+            array = _fitted(array, wanted.type)
         if isinstance(array, pa.ChunkedArray):
             array = array.combine_chunks()
         arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _fitted(array: Any, kind: pa.DataType) -> Any:
+    """Cast; a number that does not fit (a port of 70 digits) becomes null."""
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    if kind == pa.int32() and pa.types.is_integer(array.type):
+        fits = pc.and_(pc.greater_equal(array, -(2**31)), pc.less(array, 2**31))
+        array = pc.if_else(fits, array, pa.scalar(None, array.type))
+    return array.cast(kind)

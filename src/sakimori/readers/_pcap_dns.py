@@ -31,7 +31,9 @@ _QUESTION = struct.Struct("!HH")
 _RECORD = struct.Struct("!HHIH")
 _ANSWER, _QUERY_OPCODE = 0x8000, 0
 _A, _NULL, _TXT, _AAAA, _OPT = 1, 10, 16, 28, 41
-_NAMED = frozenset((2, 5, 12, 39))  # NS, CNAME, PTR, DNAME: the data is one name
+# Types whose data is a name, and how many bytes before it are left out:
+# NS, CNAME, PTR, MX, SRV, DNAME.
+_NAME_AT = {2: 0, 5: 0, 12: 0, 15: 2, 33: 6, 39: 0}
 _MOST_QUESTIONS, _MOST_ANSWERS = 32, 128
 _MOST_OPEN = 256  # questions of one flow without their answer yet
 _JUMPS, _LABELS = 16, 127
@@ -123,8 +125,8 @@ def _data_text(wire: bytes, at: int, size: int, kind: tuple[int, int]) -> str:
         return socket.inet_ntop(socket.AF_INET, wire[at : at + 4])
     if kind[0] == _AAAA and size == 16:
         return socket.inet_ntop(socket.AF_INET6, wire[at : at + 16])
-    if kind[0] in _NAMED:
-        return _name(wire, at)[0]
+    if kind[0] in _NAME_AT:
+        return _name(wire, at + _NAME_AT[kind[0]])[0]
     if kind[0] == _TXT:
         return _strings(wire[at : at + size])
     if kind[0] == _NULL:  # tunnels send nothing else

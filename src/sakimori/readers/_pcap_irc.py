@@ -20,7 +20,7 @@ CLIENT = re.compile(
 )
 SERVER = re.compile(
     rb"(?:^|\n)(?::\S+ (?:00[1-4]|332|353|366|372|375|376) \S+ [^\r\n]*\r?\n"
-    rb"|:\S+!\S+@\S+ (?:PRIVMSG|JOIN|TOPIC|NOTICE) [^\r\n]*\r?\n"
+    rb"|:[^\s!]+![^\s@]+@\S+ (?:PRIVMSG|JOIN|TOPIC|NOTICE) [^\r\n]*\r?\n"
     rb"|(?::\S+ )?NOTICE (?:AUTH|\*) :[^\r\n]*\r?\n)"
 )
 _LINE = re.compile(

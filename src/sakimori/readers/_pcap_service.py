@@ -18,7 +18,7 @@ from sakimori.readers._pcap_tls import starts_tls
 if TYPE_CHECKING:
     from sakimori.readers._packets import Packet
 
-ENOUGH_BYTES = 2048  # of one side without recognising anything
+ENOUGH_BYTES = 8192  # of one side without recognising anything
 
 _STUN_COOKIE = b"\x21\x12\xa4\x42"
 _DHCP_COOKIE = b"\x63\x82\x53\x63"

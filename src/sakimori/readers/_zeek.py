@@ -263,7 +263,9 @@ def batch_of(
             ours[field.ours] = _converted(column, field.kind, cut_at)
     _first_of_list(ours, log.table)
     if log.table == "http" and "host" in ours:
-        ours["host"] = pc.replace_substring_regex(ours["host"], r":[0-9]{1,5}$", "")
+        ours["host"] = pc.replace_substring_regex(ours["host"], r"^([^:]+):[0-9]{1,5}$", r"\1")
+    if log.table == "mail" and "sender" in ours:
+        ours["sender"] = pc.utf8_trim(ours["sender"], "<> ")
     if log.table == "cert" and "subject" in ours and "issuer" in ours:
         ours["self_signed"] = pc.equal(ours["subject"], ours["issuer"])
     uid = ours.get("uid")

@@ -31,8 +31,10 @@ from sakimori.readers._columns import (
     check_zone,
     clean,
     flat,
+    real,
     sift,
     times,
+    whole,
 )
 from sakimori.readers._contract import Options, Reject, Rows, conform
 from sakimori.readers._delimited import Dialect, cut, in_threads
@@ -49,25 +51,15 @@ TITLE = "Argus flows (ra, .binetflow)"
 WRITES = ("conn", "dns")
 GROWS = True
 
+# Columns read, by their name in lower case. All as text: one bad cell must not cost more than one.
 _WANTED = {
-    "starttime": pa.string(),
-    "dur": pa.float64(),
-    "proto": pa.string(),
-    "srcaddr": pa.string(),
-    "sport": pa.string(),
-    "dir": pa.string(),
-    "dstaddr": pa.string(),
-    "dport": pa.string(),
-    "state": pa.string(),
-    "totpkts": pa.int64(),
-    "totbytes": pa.int64(),
-    "srcpkts": pa.int64(),
-    "srcbytes": pa.int64(),
-    "dstpkts": pa.int64(),
-    "dstbytes": pa.int64(),
-    "srcudata": pa.string(),
-    "dstudata": pa.string(),
-}
+    name.lower(): name
+    for name in (
+        "StartTime", "Dur", "Proto", "SrcAddr", "Sport", "Dir", "DstAddr", "Dport", "State",
+        "TotPkts", "TotBytes", "SrcPkts", "SrcBytes", "DstPkts", "DstBytes", "srcUdata", "dstUdata",
+    )
+}  # fmt: skip
+_COUNTS = ("totpkts", "totbytes", "srcpkts", "srcbytes", "dstpkts", "dstbytes")
 _NEEDED = ("starttime", "proto", "srcaddr", "dstaddr")
 _NOT_IP = ("man", "arp", "rarp", "llc", "lldp", "stp", "isis", "loop", "ipx", "eapol", "snap")
 _MAC = r"^([0-9A-Fa-f]{1,2}:){5}[0-9A-Fa-f]{1,2}$"
@@ -153,7 +145,7 @@ def _layout(source: Source, options: Options) -> _Layout:
         columns=tuple(
             f"{name}.{at}" if name not in _WANTED else name for at, name in enumerate(columns)
         ),
-        types={name: _WANTED[name] for name in columns if name in _WANTED},
+        types={name: pa.string() for name in columns if name in _WANTED},
         delimiter="\t" if "\t" in header else ",",
         nulls=("",),
     )
@@ -170,7 +162,7 @@ def _parse(block: Block, layout: _Layout, left_out: list[int]) -> Parsed:
     lines = parts.lines.filter(ip)
     ours = _endpoints(read, layout)
     good, rejects = sift(block, lines, _checks(read, ours))
-    out += rejects
+    out += [reject for reject in rejects if reject.text != layout.header]
     ours = {name: flat(column).filter(good) for name, column in ours.items()}
     lines = lines.filter(good)
     if not len(lines):
@@ -228,6 +220,11 @@ def _is_ip(read: dict[str, pa.Array]) -> pa.Array:
 def _checks(read: dict[str, pa.Array], ours: dict[str, Any]) -> list[Check]:
     empty = pa.nulls(len(ours["ts"]), pa.string())
     port = "a port number (export with ra -n)"
+    counts = [
+        Check(_WANTED[name], read[name], ours[name], "a whole number")
+        for name in _COUNTS
+        if name in read
+    ]
     return [
         Check("StartTime", read["starttime"], ours["ts"], "a time", needed=True),
         Check("Proto", read["proto"], ours["proto"], "a protocol", needed=True),
@@ -235,13 +232,16 @@ def _checks(read: dict[str, pa.Array], ours: dict[str, Any]) -> list[Check]:
         Check("DstAddr", read["dstaddr"], ours["far_ip"], "an IP address", needed=True),
         Check("Sport", read.get("sport", empty), ours["near_port"], port),
         Check("Dport", read.get("dport", empty), ours["far_port_told"], port),
+        Check("Dur", read.get("dur", empty), ours["duration"], "a number"),
+        *counts,
     ]
 
 
 def _endpoints(read: dict[str, pa.Array], layout: _Layout) -> dict[str, Any]:
     """Return our columns: first as argus has them (near, far), then turned to caller and called."""
     rows = len(read["starttime"])
-    column = {name: read.get(name, pa.nulls(rows, kind)) for name, kind in _WANTED.items()}
+    column = {name: read.get(name, pa.nulls(rows, pa.string())) for name in _WANTED}
+    column |= {name: whole(column[name]) for name in _COUNTS}
     proto = by_value(column["proto"], protocol, pa.string())
     near_port, code = _near_port(proto, column["sport"])
     told = by_value(column["dport"], _port, pa.int32())
@@ -252,14 +252,14 @@ def _endpoints(read: dict[str, pa.Array], layout: _Layout) -> dict[str, Any]:
     near, far = _counts(column)
     ours = {
         "ts": times(column["starttime"], layout.zone),
-        "duration": column["dur"],
+        "duration": real(column["dur"]),
+        **{name: column[name] for name in _COUNTS},
         "proto": proto,
         "near_ip": addresses(column["srcaddr"]),
         "far_ip": addresses(column["dstaddr"]),
         "near_port": near_port,
         "far_port_told": told,
         "state": _states(proto, column["state"], turned),
-        "total": column["totpkts"],
         "src_data": pc.if_else(turned, column["dstudata"], column["srcudata"]),
         "dst_data": pc.if_else(turned, column["srcudata"], column["dstudata"]),
     }
@@ -352,7 +352,7 @@ def _dns_rows(ours: dict[str, Any]) -> pa.RecordBatch | None:
         asked[name] = pc.coalesce(pc.struct_field(answer, name), pc.struct_field(question, name))
     for name in ("rcode", "answers", "ttls"):
         asked[name] = pc.struct_field(answer, name)
-    two = pc.and_(pc.equal(asked["total"], 2), pc.is_valid(answer))
+    two = pc.and_(pc.equal(asked["totpkts"], 2), pc.is_valid(answer))
     asked["rtt"] = pc.if_else(two, asked["duration"], None)
     named = pc.is_valid(asked["query"])
     asked = {name: flat(column).filter(named) for name, column in asked.items()}

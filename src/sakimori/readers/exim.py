@@ -88,7 +88,7 @@ SELECT {_COMMON}, 'begin' AS kind, true AS queued,
     nullif(h.helo, '') AS helo, nullif(h.ip, '') AS src_ip, TRY_CAST(h.port AS INTEGER) AS src_port,
     TRY_CAST(nullif(regexp_extract(fields, ' S=([0-9]+)', 1), '') AS BIGINT) AS size,
     '<' || nullif(regexp_extract(fields, ' id=([^ ]+)', 1), '') || '>' AS message_id,
-    {_LOGIN} AS login, nullif(subject, '') AS subject,
+    {_LOGIN} AS login, nullif(regexp_replace(subject, '\\\\(["\\\\])', '\\1', 'g'), '') AS subject,
     CASE WHEN "to" <> '' THEN string_split(lower("to"), ' ') END AS recipients
 FROM (SELECT *, regexp_extract(fields, '{_HOST}', ['helo', 'ip', 'port']) AS h,
         regexp_extract(fields, ' for ([^ ]+(?: [^ ]+)*)$', 1) AS "to"

@@ -29,6 +29,7 @@ from sakimori.readers._columns import (
     flat,
     sift,
     times,
+    whole,
 )
 from sakimori.readers._contract import Options, Reject, Rows
 from sakimori.readers._delimited import Dialect, cut, in_threads
@@ -59,7 +60,8 @@ _NAMES = {
     "opkt": "opkt", "outpackets": "opkt",
     "obyt": "obyt", "outbytes": "obyt",
 }  # fmt: skip
-_COUNTS = ("ipkt", "ibyt", "opkt", "obyt")
+COUNTS = ("ipkt", "ibyt", "opkt", "obyt")
+_FLOW_COUNTS = ("pkts", "bytes", "back_pkts", "back_bytes")
 _TEXTS = ("ts", "te", "td", "pr", "sa", "da", "sp", "dp", "flg")
 _NEEDED = ("ts", "pr", "sa", "da")
 # The lines around the flows: a Summary of three lines, and what an empty result says.
@@ -109,11 +111,7 @@ def dialect_of(names: Sequence[str]) -> Dialect:
     """Return how lines with these columns (ts, te, td, pr, sa, ..., "" for others) are cut."""
     return Dialect(
         columns=tuple(name or f"other.{at}" for at, name in enumerate(names)),
-        types={
-            name: pa.int64() if name in _COUNTS else pa.string()
-            for name in (*_TEXTS, *_COUNTS)
-            if name in names
-        },
+        types={name: pa.string() for name in (*_TEXTS, *COUNTS) if name in names},
         delimiter=",",
         nulls=("",),
     )
@@ -123,18 +121,16 @@ def flows_in(block: Block, dialect: Dialect, name: str, how: tuple[str, str]) ->
     """Return a block's conn rows and rejects. `how`: time zone, and the header to skip if met."""
     zone, header = how
     parts = cut(block, dialect)
-    out: Parsed = [
-        reject
-        for reject in parts.rejects
-        if not _AROUND.match(reject.text) and reject.text.rstrip("\r") != header
-    ]
     length = parts.table.num_rows
-    read = {name: pa.nulls(length, pa.string()) for name in _TEXTS}
-    read |= {name: pa.nulls(length, pa.int64()) for name in _COUNTS}
+    read = {name: pa.nulls(length, pa.string()) for name in (*_TEXTS, *COUNTS)}
     read |= {name: flat(parts.table[name]) for name in parts.table.column_names}
     flows = flows_of(read, zone)
     good, rejects = sift(block, parts.lines, checks_of(read, flows))
-    out += [reject for reject in rejects if not _AROUND.match(reject.text)]
+    out: Parsed = [
+        reject
+        for reject in parts.rejects + rejects
+        if not _AROUND.match(reject.text) and reject.text.rstrip("\r") != header
+    ]
     flows = {key: flat(column).filter(good) for key, column in flows.items()}
     lines = parts.lines.filter(good)
     if len(lines):
@@ -163,10 +159,10 @@ def flows_of(read: dict[str, pa.Array], zone: str) -> dict[str, Any]:
         "dst_ip": addresses(read["da"]),
         "dst_port": pc.if_else(icmp, code, target),
         "flags": pc.fill_null(by_value(read["flg"], letters, pa.string()), ""),
-        "pkts": read["ipkt"],
-        "bytes": read["ibyt"],
-        "back_pkts": read["opkt"],
-        "back_bytes": read["obyt"],
+        "pkts": whole(read["ipkt"]),
+        "bytes": whole(read["ibyt"]),
+        "back_pkts": whole(read["opkt"]),
+        "back_bytes": whole(read["obyt"]),
     }
 
 
@@ -177,7 +173,10 @@ def checks_of(read: dict[str, pa.Array], flows: dict[str, Any]) -> list[Check]:
         Check("the protocol", read["pr"], flows["proto"], "a protocol", needed=True),
         Check("the source", read["sa"], flows["src_ip"], "an IP address", needed=True),
         Check("the destination", read["da"], flows["dst_ip"], "an IP address", needed=True),
-        Check("the source port", read["sp"], pc.coalesce(flows["src_port"], 0), "a port"),
+        *(
+            Check(theirs, read[theirs], flows[ours], "a whole number")
+            for theirs, ours in zip(COUNTS, _FLOW_COUNTS, strict=True)
+        ),
     ]
 
 

@@ -53,7 +53,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "kind": ("icmp_type",),
     "code": ("icmp_code",),
 }
-_COUNTS = ("ipkt", "ibyt", "opkt", "obyt", "kind", "code")
+_NUMBERS = ("kind", "code")
 _START = re.compile(rb'\A\s*(\[\s*)?\{\s*"')
 _BRACE, _NEWLINE, _SPACE = b"{"[0], b"\n"[0], b" "[0]
 _INDENTS = (b"", b"  ", b"    ", b"\t")
@@ -178,4 +178,4 @@ def _columns(texts: pa.Array) -> tuple[dict[str, pa.Array], pa.Array]:
 
 
 def _cell(ours: str, at: int) -> Any:
-    return f"TRY_CAST(cells[{at}] AS BIGINT)" if ours in _COUNTS else f"cells[{at}]"
+    return f"TRY_CAST(cells[{at}] AS BIGINT)" if ours in _NUMBERS else f"cells[{at}]"

@@ -18,7 +18,7 @@ from sakimori.readers._contract import Options, Reject, Rows
 from sakimori.readers._delimited import Dialect, cut, in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sakimori.readers._delimited import Parsed
     from sakimori.readers._source import Block, Source
@@ -67,6 +67,14 @@ def skipped(source: Source) -> str:
     return (
         "" if header.path in _zeek.LOGS else f"no table holds Zeek's {header.path or 'unnamed'} log"
     )
+
+
+def _needed(log: _zeek.Log, present: Sequence[str]) -> list[str]:
+    return [
+        field.theirs[0]
+        for field in log.fields
+        if field.ours in log.needed and log.table != "alert" and field.theirs[0] in present
+    ] or ["ts"]
 
 
 def _check(header: Header, name: str) -> None:
@@ -151,9 +159,12 @@ def _parse(block: Block, header: Header, name: str) -> Parsed:
     parts = cut(block, dialect)
     out: Parsed = list(parts.rejects)
     table, lines = parts.table, parts.lines
-    if table["ts"].null_count:
-        good = pc.is_valid(table["ts"])
-        table, lines = table.filter(good), lines.filter(good.combine_chunks())
+    for needed in _needed(log, table.column_names):
+        if table[needed].null_count:
+            good = pc.is_valid(table[needed]).combine_chunks()
+            gone = lines.filter(pc.invert(good)).to_pylist()
+            out += [Reject(line, f"no {needed}", tail=block.tail) for line in gone]
+            table, lines = table.filter(good), lines.filter(good)
     if table.num_rows:
         uid = pc.binary_join_element_wise(name, lines.cast("string"), ":")
         columns = {c: table[c] for c in table.column_names}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sakimori.verdicts.model import Finding, Verdict, Weight
 
 MIN_CONTROLLER = 0.05
+COMMANDS = ("control", "names", "intelligence")  # kinds of evidence that name who commands
 JOINS = 0.6  # a controller must be this likely before it joins hosts to one botnet
 
 
@@ -86,12 +87,19 @@ def judge_controllers(hosts: Iterable[Host]) -> list[Controller]:
             continue
         for finding in host.findings:
             weight = weigh(finding)
-            if finding.peer and weight.kind in ("control", "names", "intelligence") and weight.nats:
-                claims[finding.peer].append((host, weight))
+            if weight.kind in COMMANDS and weight.nats:
+                for peer in _peers(finding):
+                    claims[peer].append((host, weight))
     # A whole /24 is evidence about the host, but no controller that could be cut.
     found = [_controller(peer, claim) for peer, claim in claims.items() if "/" not in peer]
     kept = [c for c in found if c.score >= MIN_CONTROLLER]
     return sorted(kept, key=lambda c: (c.sinkhole, -c.score, -len(c.bots), c.controller))
+
+
+def _peers(finding: Finding) -> list[str]:
+    """Return whom a finding accuses: its peer, and where made-up names led."""
+    peers = [finding.peer] if finding.peer else []
+    return peers + list(finding.details.get("addresses") or ())
 
 
 def _controller(peer: str, claims: Sequence[tuple[Host, Weight]]) -> Controller:

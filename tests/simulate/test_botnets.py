@@ -1,0 +1,187 @@
+"""Each botnet shows the behaviour it is named for, and the everyday shows what looks like it."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sakimori.simulate import Plan, behaviours, botnets
+from sakimori.simulate.botnets import irc_scanner, p2p_clickfraud
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.mark.parametrize("package", [behaviours, botnets], ids=["behaviours", "botnets"])
+def test_every_file_is_listed(package: Any) -> None:
+    files = {p.stem for p in Path(package.__file__).parent.glob("*.py")}
+    listed = {module.__name__.rpartition(".")[2] for module in package.BUILTIN}
+    assert files - {"__init__", "_contract", "resolver"} == listed
+
+
+def test_botnets_have_names_of_their_own() -> None:
+    names = [botnet.NAME for botnet in botnets.BUILTIN]
+    assert len(set(names)) == len(names)
+
+
+def gaps(times: list[float]) -> list[float]:
+    return [b - a for a, b in pairwise(times)]
+
+
+@pytest.mark.parametrize(("period", "jitter"), [(60.0, 0.2), (300.0, 0.0)], ids=["60s", "even"])
+def test_beacons_keep_their_period(
+    make_day: Callable[[Plan], Any], period: float, jitter: float
+) -> None:
+    made = make_day(
+        Plan(hosts=20, botnets={"beacon": 1}, beacon_period=period, beacon_jitter=jitter)
+    )
+    (host,), controllers = made.hosts_of("beacon"), made.truth.controllers
+    calls = [float(r["ts"]) for r in made.rows("conn", host) if r["id.resp_h"] in controllers]
+    between = [gap for gap in gaps(calls) if gap < 2 * period]  # longer: asleep
+    assert len(between) > 40
+    assert statistics.median(between) == pytest.approx(period, rel=0.05)
+    assert min(between) >= period * (1 - jitter) - 0.001
+    assert max(between) <= period * (1 + jitter) + 0.001
+    names = {r["server_name"] for r in made.rows("ssl", host) if r["id.resp_h"] in controllers}
+    assert len(names) == 1
+
+
+def test_bankers_post_to_their_gate_and_fetch_a_configuration(day: Any) -> None:
+    for host in day.hosts_of("banker"):
+        mine = [r for r in day.rows("http", host) if r["host"] in day.truth.controllers]
+        posts = [float(r["ts"]) for r in mine if r["method"] == "POST"]
+        assert len(posts) >= 6
+        assert 800 < statistics.median(gaps(posts)) < 1600
+        assert any(r["uri"].endswith("cfg.bin") for r in mine)
+
+
+def test_spammers_try_many_mail_servers_and_are_mostly_refused(day: Any) -> None:
+    for host in day.hosts_of("spam"):
+        tried = [r for r in day.rows("conn", host) if r["id.resp_p"] == "25"]
+        assert len({r["id.resp_h"] for r in tried}) > 300
+        assert sum(r["conn_state"] == "S0" for r in tried) > 0.1 * len(tried)
+        assert sum(r["qtype_name"] == "MX" for r in day.rows("dns", host)) > 300
+        replies = Counter(r["last_reply"][0] for r in day.rows("smtp", host))
+        assert replies["5"] > replies["2"] > 0
+
+
+def test_peers_are_many_far_apart_mostly_silent_and_never_asked_for(day: Any) -> None:
+    answered = {answer for row in day.logs["dns"] for answer in row["answers"].split(",")}
+    for host in day.hosts_of("p2p-clickfraud"):
+        calls = [r for r in day.rows("conn", host) if r["id.resp_p"] == str(p2p_clickfraud.PORT)]
+        peers = {r["id.resp_h"] for r in calls}
+        assert len(peers) > 400
+        assert len({peer.rsplit(".", 2)[0] for peer in peers}) > 300
+        assert peers.isdisjoint(answered)
+        assert sum(r["conn_state"] == "SF" for r in calls) < 0.3 * len(calls)
+        assert len({r["resp_bytes"] for r in calls}) <= 3
+        assert sum("/click" in r["uri"] for r in day.rows("http", host)) > 50
+
+
+def test_scanners_begin_within_seconds_of_each_other(day: Any) -> None:
+    begun = {}
+    for host in day.hosts_of("irc-scanner"):
+        scan = [r for r in day.rows("conn", host) if r["id.resp_p"] == "23"]
+        if scan:
+            begun[host] = float(scan[0]["ts"])
+            assert len({r["id.resp_h"] for r in scan}) > 2000
+            assert sum(r["conn_state"] == "S0" for r in scan) > 0.8 * len(scan)
+    assert len(begun) >= 2
+    assert max(begun.values()) - min(begun.values()) < irc_scanner.OBEY_WITHIN + 2
+
+
+def test_scanners_flood_one_address_and_hold_their_channel(day: Any) -> None:
+    hosts = day.hosts_of("irc-scanner")
+    flood = [r for r in day.rows("conn", *hosts) if r["proto"] == "udp" and r["id.resp_p"] == "80"]
+    assert len({r["id.resp_h"] for r in flood}) == 1
+    assert len(flood) > 1000
+    held = [float(r["duration"]) for r in day.rows("conn", *hosts) if r["service"] == "irc"]
+    assert max(held) > 3600
+    assert {r["command"] for r in day.logs["irc"]} == {"NICK", "USER", "JOIN"}
+
+
+def test_a_tunnel_asks_hundreds_of_long_names_an_hour(day: Any) -> None:
+    (host,) = day.hosts_of("dns-tunnel")
+    asked = [r for r in day.rows("dns", host) if r["qtype_name"] in ("TXT", "NULL")]
+    hours = (float(asked[-1]["ts"]) - float(asked[0]["ts"])) / 3600
+    assert len(asked) / hours > 200
+    assert len({r["query"] for r in asked}) == len(asked)
+    assert all(len(r["query"]) > 70 for r in asked)
+    assert len({".".join(r["query"].split(".")[-3:]) for r in asked}) == 1
+
+
+def test_generated_names_do_not_exist_until_one_does(day: Any) -> None:
+    hosts = day.hosts_of("dga")
+    missing = [r["query"] for r in day.rows("dns", *hosts) if r["rcode_name"] == "NXDOMAIN"]
+    assert len(set(missing)) > 80
+    home = {r["host"] for r in day.rows("http", *hosts) if r["host"] in day.truth.controllers}
+    assert len(home) == 1
+    for host in hosts:
+        good = [r for r in day.rows("dns", host) if r["query"] in home]
+        assert {r["rcode_name"] for r in good} == {"NOERROR"}
+
+
+def test_bots_sleep_when_their_computer_does(day: Any) -> None:
+    begin = day.plan.start.timestamp()
+    night = [
+        r
+        for r in day.rows("conn", *day.hosts_of("banker"))
+        if float(r["ts"]) < begin + 6 * 3600 and r["id.resp_h"] in day.truth.controllers
+    ]
+    awake = {r["id.orig_h"] for r in day.logs["conn"] if float(r["ts"]) < begin + 6 * 3600}
+    assert {r["id.orig_h"] for r in night} <= awake
+    assert day.hosts_of("banker") - awake  # at least one sleeps at night, so the test can fail
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [
+        pytest.param(lambda r: r["id.resp_p"] == "123", id="clocks"),
+        pytest.param(lambda r: r["duration"] != "-" and float(r["duration"]) > 7200, id="long"),
+        pytest.param(lambda r: r["conn_state"] == "S0" and r["proto"] == "udp", id="unanswered"),
+        pytest.param(
+            lambda r: r["orig_bytes"].isdigit() and int(r["orig_bytes"]) > 10**9, id="upload"
+        ),
+        pytest.param(lambda r: not r["id.orig_h"].startswith("10."), id="from outside"),
+    ],
+)
+def test_a_clean_day_has_what_detectors_trip_over(
+    calm: Any, trap: Callable[[dict[str, str]], bool]
+) -> None:
+    assert sum(map(trap, calm.logs["conn"])) >= 1
+
+
+def test_a_clean_day_has_names_that_do_not_exist(calm: Any) -> None:
+    missing = sum(r["rcode_name"] == "NXDOMAIN" for r in calm.logs["dns"])
+    assert 0.005 < missing / len(calm.logs["dns"]) < 0.15
+
+
+def test_some_clean_programs_call_a_rare_name_evenly(calm: Any) -> None:
+    callers: dict[str, set[str]] = {}
+    times: dict[tuple[str, str], list[float]] = {}
+    for row in calm.logs["ssl"]:
+        callers.setdefault(row["server_name"], set()).add(row["id.orig_h"])
+        times.setdefault((row["server_name"], row["id.orig_h"]), []).append(float(row["ts"]))
+    even = [
+        name
+        for (name, _), at in times.items()
+        if len(callers[name]) <= 2
+        and len(at) > 30
+        and statistics.median(map(abs, (g - statistics.median(gaps(at)) for g in gaps(at)))) < 10
+    ]
+    assert len(set(even)) >= 3
+
+
+def test_the_resolver_asks_within_its_clients_wait(day: Any) -> None:
+    resolver = "10.0.0.10"
+    asked = {r["query"] for r in day.logs["dns"] if r["id.resp_h"] == resolver}
+    own = {r["query"] for r in day.rows("dns", resolver)}
+    assert own <= asked
+    assert not any(name.endswith("corp.test") for name in own)
+    upstream = sum(1 for _ in day.rows("dns", resolver))
+    assert 0.1 < upstream / len(day.logs["dns"]) < 0.6
