@@ -1167,9 +1167,11 @@ class Hoarder:
     """An analyser that is never done."""
 
     def data(self, forward: bool, held: bytes, time: int) -> int:
+        del forward, held, time
         return 0
 
     def gap(self, forward: bool, size: int) -> bool:
+        del forward, size
         return True
 
     def end(self) -> None:

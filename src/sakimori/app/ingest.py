@@ -79,7 +79,7 @@ class Importer:
             source.on_bytes = self.on_bytes
             if not source.head:
                 return Outcome(name, skipped="empty")
-            reader = recognise(source, readers)
+            reader = recognise(source, readers, self.options)
             if reader is None:
                 return Outcome(name, skipped="format not recognised")
             return self._import(source, reader)

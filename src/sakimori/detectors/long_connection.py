@@ -4,8 +4,10 @@ Per host, peer and port the time covered is the union of its connections' interv
 parallel downloads of ten minutes count as ten minutes, and a connection that the sensor split is
 joined again (pieces at most `bridge_s` apart). A connection still open counts as far as it was seen.
 
-    score     stretch of the longest unbroken cover from `min_cover_s` (0.3) to `full_cover_s` (1),
-              x rarity of the peer in this network, x a prior for ports where holding on is normal
+    score     stretch of the longest unbroken cover from `min_cover_s` (0.5) to `full_cover_s` (1),
+              x rarity of the peer in this network, x a prior for ports where holding on is normal,
+              halved where the host holds channels to more than `many_peers` peers, as
+              peer-to-peer programs do
 
 Also finds: push services, VPNs, remote desktops, video calls, chat clients.
 Misses: channels shorter than `min_cover_s`; connections that the sensor has not logged yet.
@@ -44,6 +46,8 @@ DETAILS = {
     "cover_s": "float64",  # longest unbroken stretch, seconds
     "total_s": "float64",  # all stretches, seconds
     "bytes_per_minute": "float64",  # both ways, over total_s; null where bytes are not known
+    "peers": "int64",  # outside peers to which this host holds channels
+    "held_port": "boolean",  # on this port holding on is normal
     "hosts": "int64",
     "rarity": "float64",
 }
@@ -63,11 +67,12 @@ HELD_PORTS = {443: 0.6, 993: 0.3, 5223: 0.3, 5228: 0.2, 5222: 0.4, 22: 0.5, 3478
 class Config:
     """What counts as long. Raises ValueError for limits that could match nothing."""
 
-    min_cover_s: float = 1_800.0
-    full_cover_s: float = 28_800.0
+    min_cover_s: float = 900.0
+    full_cover_s: float = 7_200.0
     bridge_s: float = 15.0  # a sensor splits a connection, it does not pause it
     min_piece_s: float = 20.0  # shorter connections are not looked at
     min_score: float = 0.15
+    many_peers: int = 6
 
     def __post_init__(self) -> None:
         if not 0 < self.min_cover_s < self.full_cover_s:
@@ -139,13 +144,17 @@ def _weigh(held: ibis.Table, prevalence: ibis.Table, config: Config) -> ibis.Tab
     hosts = ibis.greatest(table.hosts.fill_null(1), table.net_hosts.fill_null(1))
     rare = rarity(hosts, table.all_hosts.fill_null(1))
     prior = table.peer_port.cases(*HELD_PORTS.items(), else_=1.0)
-    length = 0.3 + 0.7 * ramp(
+    length = 0.5 + 0.5 * ramp(
         table.cover_s.ln(), math.log(config.min_cover_s), math.log(config.full_cover_s)
     )
+    peers = table.peer.nunique().over(group_by="host")
+    table = table.mutate(peers=peers)
+    crowd = (table.peers > config.many_peers).ifelse(0.5, 1.0)
     scored = table.mutate(
         hosts=hosts,
         rarity=rare,
+        held_port=table.peer_port.isin(tuple(HELD_PORTS)),
         bytes_per_minute=table.bytes / (table.total_s / 60),
-        score=length * rare * prior,
+        score=length * rare * prior * crowd,
     )
     return scored.filter(_.score >= config.min_score)

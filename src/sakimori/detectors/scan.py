@@ -3,7 +3,8 @@
 Horizontal: many addresses on one port. Vertical: many ports of one address. For each only the first
 contact with a target counts, in time order, as evidence for "scanner" (it failed) or against (it
 worked); a target that failed for everybody proves nothing. The walk of the log-likelihood ratio,
-floored at its lowest point so far, must reach ln 99 as in the sequential test.
+floored at its lowest point so far, must reach ln 99 as in the sequential test. All scans of one
+host, shape and direction are one finding; `peer` and `peer_port` are those of the widest.
 
     score     share of first contacts that failed, x a stretch of the number of targets from
               `min_targets` (0.3) to `full_targets` (1)
@@ -40,7 +41,8 @@ NEEDS = (("conn.state",), ("conn.dst_pkts",))
 DETAILS = {
     "direction": "string",  # outbound, internal or inbound
     "shape": "string",  # horizontal or vertical
-    "targets": "int64",  # distinct addresses (horizontal) or ports (vertical)
+    "scans": "int64",  # ports swept (horizontal) or addresses swept (vertical)
+    "targets": "int64",  # first contacts, over all of them
     "failed": "float64",  # share of first contacts
     "per_minute": "float64",  # targets per minute between first and last
     "walk": "float64",  # highest point of the log-likelihood ratio
@@ -84,7 +86,8 @@ def detect(conn: ibis.Table, config: Config) -> ibis.Table:
         "host", "ts", "uid", "failed", "proto", "direction",
         shape=ibis.literal("vertical"), peer="dst_ip", peer_port=ibis.null("int32"),
     )  # fmt: skip
-    return as_findings(_walked(ibis.union(across, down), config), DETAILS)
+    walked = _walked(ibis.union(across, down), config)
+    return as_findings(_summed(walked, config), DETAILS)
 
 
 def _first_contacts(conn: ibis.Table, config: Config) -> ibis.Table:
@@ -136,16 +139,37 @@ def _walked(tries: ibis.Table, config: Config) -> ibis.Table:
     walked = floored.group_by(key).agg(
         first_seen=_.ts.min(),
         last_seen=_.ts.max(),
-        count=_.count(),
         targets=_.count(),
         failed=_.failed.cast("float64").mean(),
         walk=(_.height - _.lowest).max(),
         evidence=sample(_.uid, _.rank),
     )
-    size = 0.3 + 0.7 * ramp(
-        walked.targets.ln(), math.log(config.min_targets), math.log(config.full_targets)
+    return walked.filter(_.walk >= config.walk, _.failed >= config.min_failed)
+
+
+def _summed(walked: ibis.Table, config: Config) -> ibis.Table:
+    """Return one finding per host, direction and shape; the widest scan gives peer and port."""
+    key = ("host", "shape", "direction", "proto")
+    ranked = walked.mutate(
+        place=ibis.row_number().over(ibis.window(group_by=key, order_by=_.targets.desc()))
     )
-    minutes = walked.last_seen.delta(walked.first_seen, unit="second") / 60
-    return walked.mutate(
-        score=walked.failed * size, per_minute=walked.targets / ibis.greatest(minutes, 1.0)
-    ).filter(_.walk >= config.walk, _.failed >= config.min_failed)
+    summed = ranked.group_by(key).agg(
+        first_seen=_.first_seen.min(),
+        last_seen=_.last_seen.max(),
+        scans=_.count(),
+        failed=(_.failed * _.targets).sum() / _.targets.sum(),
+        walk=_.walk.max(),
+        targets=_.targets.sum(),
+        peer=_.peer.max(where=_.place == 0),
+        peer_port=_.peer_port.max(where=_.place == 0),
+        evidence=_.evidence.first(order_by=_.place),
+    )
+    size = 0.3 + 0.7 * ramp(
+        summed.targets.ln(), math.log(config.min_targets), math.log(config.full_targets)
+    )
+    minutes = summed.last_seen.delta(summed.first_seen, unit="second") / 60
+    return summed.mutate(
+        count=summed.targets,
+        score=summed.failed * size,
+        per_minute=summed.targets / ibis.greatest(minutes, 1.0),
+    )

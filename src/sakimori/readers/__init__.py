@@ -50,9 +50,9 @@ BUILTIN: tuple[Reader, ...] = (
     zeek_tsv,
     suricata_eve,
     zeek_json,
-    nfdump_json,
     argus,
     nfdump_csv,
+    nfdump_json,
     postfix,
     exim,
     table_parquet,
@@ -75,6 +75,10 @@ def load_all() -> dict[str, Reader]:
     return found
 
 
-def recognise(source: Source, readers: Sequence[Reader]) -> Reader | None:
-    """Return the first reader that knows the content, or None."""
-    return next((reader for reader in readers if reader.recognises(source)), None)
+def recognise(source: Source, readers: Sequence[Reader], options: Options) -> Reader | None:
+    """Return the first reader that knows the content, or whose column map fits it, or None."""
+    for reader in readers:
+        if reader.recognises(source):
+            return reader
+    mapped = (table_csv, table_parquet)
+    return next((reader for reader in mapped if reader.fits(source, options)), None)

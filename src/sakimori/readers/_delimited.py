@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -79,12 +79,19 @@ def cut(block: Block, dialect: Dialect) -> Cut:
     A line with another number of fields, or with text where a number belongs, becomes a reject;
     the other lines are kept. Bytes that are not UTF-8 become U+FFFD. Empty lines are skipped.
     """
+    if b"\r" in block.data:  # a lone one is no end of a line here, but is to the parser
+        data = block.data.replace(b"\r\n", b"\n").replace(b"\r", b" ")
+        block = replace(block, data=data)
+    if not _is_utf8(block.data):
+        return _cut_carefully(block, dialect)
     try:
         table, bad = _parse(block.data, dialect, dialect.types)
         rejects = _refused(block, dialect, bad)
         lines = _line_numbers(block.line, table.num_rows, [row.number for row in bad])
-    except pa.ArrowInvalid:  # a cell is not of its type, or not UTF-8: slower, cell by cell
+    except pa.ArrowInvalid:  # a cell is not of its type: slower, cell by cell
         return _cut_carefully(block, dialect)
+    if b"\n\n" in block.data or block.data.startswith(b"\n"):
+        return _without_empty(Cut(table, lines, rejects))
     return Cut(table, lines, rejects)
 
 
@@ -127,41 +134,63 @@ def _cut_carefully(block: Block, dialect: Dialect) -> Cut:
     table, bad = _parse(data, dialect, dict.fromkeys(dialect.types, pa.string()))
     rejects = _refused(block, dialect, bad)
     lines = _line_numbers(block.line, table.num_rows, [row.number for row in bad])
-    well = {
-        name: pc.fill_null(pc.match_substring_regex(table[name], _WELL_FORMED[kind]), True)
-        for name, kind in dialect.types.items()
-        if kind in _WELL_FORMED
-    }
-    for name, mask in well.items():
-        for at in np.flatnonzero(~mask.to_numpy()).tolist():
-            cell = table[name][at].as_py()
-            if cell:
-                reason = f"{name} is {cell[:40]!r}, not {_NOUNS[dialect.types[name]]}"
-                rejects.append(
-                    Reject(lines[at].as_py(), reason, _text(block, lines, at), block.tail)
+    cut_up = _without_empty(Cut(table, lines, rejects))
+    table, lines = cut_up.table, cut_up.lines
+    texts: list[bytes] = []
+    for name, kind in dialect.types.items():
+        if kind not in _WELL_FORMED:
+            continue
+        matches = pc.match_substring_regex(table[name], _WELL_FORMED[kind])
+        good = pc.fill_null(matches, True).combine_chunks()
+        if not pc.all(good).as_py():
+            texts = texts or data.split(b"\n")
+            cells = table[name].filter(pc.invert(good)).to_pylist()
+            numbers = lines.filter(pc.invert(good)).to_pylist()
+            rejects += [
+                Reject(
+                    number,
+                    f"{name} is {cell[:40]!r}, not {_NOUNS[kind]}",
+                    texts[number - block.line].decode(errors="replace"),
+                    block.tail,
                 )
-    if well:
-        good = reduce(pc.and_, well.values())
-        table, lines = table.filter(good), lines.filter(good.combine_chunks())
+                for number, cell in zip(numbers, cells, strict=True)
+            ]
+            table, lines = table.filter(good), lines.filter(good)
     typed = [_typed(table[name], kind) for name, kind in dialect.types.items()]
     return Cut(pa.table(typed, names=list(dialect.types)), lines, rejects)
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _without_empty(whole: Cut) -> Cut:
+    """Leave out rows without any value: empty lines."""
+    if not whole.table.num_columns or not whole.table.num_rows:
+        return whole
+    given = [
+        pc.fill_null(pc.not_equal(column.cast(pa.string()), ""), False)
+        for column in whole.table.columns
+    ]
+    keep = reduce(pc.or_, given)
+    keep = keep.combine_chunks() if isinstance(keep, pa.ChunkedArray) else keep
+    return Cut(whole.table.filter(keep), whole.lines.filter(keep), whole.rejects)
 
 
 _NOUNS = {pa.int64(): "a whole number", pa.float64(): "a number", pa.bool_(): "T or F"}
 
 
 def _typed(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    if kind == pa.bool_():
-        return (
-            pc.is_in(column, value_set=pa.array(_TRUE))
-            if column.null_count == 0
-            else pc.if_else(
-                pc.is_null(column),
-                pa.scalar(None, pa.bool_()),
-                pc.is_in(column, value_set=pa.array(_TRUE)),
-            )
-        )
-    return column.cast(kind)
+    if kind != pa.bool_():
+        return column.cast(kind)
+    null = pa.scalar(None, pa.bool_())
+    return pc.if_else(pc.is_null(column), null, pc.is_in(column, value_set=pa.array(_TRUE)))
 
 
 def _refused(block: Block, dialect: Dialect, bad: list[csv.InvalidRow]) -> list[Reject]:
@@ -186,11 +215,6 @@ def _line_numbers(first: int, rows: int, bad: list[int]) -> pa.Array:
     if bad:
         numbers = np.delete(numbers, np.asarray(bad) - 1)
     return pa.array(numbers[:rows] + first)
-
-
-def _text(block: Block, lines: pa.Array, at: int) -> str:
-    number: int = lines[at].as_py() - block.line
-    return block.data.split(b"\n")[number].decode("utf-8", errors="replace")
 
 
 def seconds_to_time(seconds: pa.ChunkedArray | pa.Array) -> pa.Array:

@@ -146,14 +146,14 @@ def _clean(block: Block) -> _Clean:
     data = data.decode("utf-8", "replace").encode()
     if b'"' not in data:
         return _Clean(replace(block, data=data), [])
-    lines = pc.split_pattern(pa.scalar(data.decode(), pa.large_string()), "\n").values
+    lines = pc.split_pattern(pa.scalar(data.decode()), "\n").values
     bad = pc.and_(
         pc.match_substring(lines, '"'), pc.invert(pc.match_substring_regex(lines, _QUOTED))
     )
     at = pc.indices_nonzero(bad).to_pylist()
     if not at:
         return _Clean(replace(block, data=data), [])
-    kept = pa.LargeListArray.from_arrays([0, len(lines)], pc.if_else(bad, "#", lines))
+    kept = pa.ListArray.from_arrays([0, len(lines)], pc.if_else(bad, "#", lines))
     text = pc.binary_join(kept, "\n")[0].as_py()
     rejects = [
         Reject(block.line + n, "a quote is not closed", lines[n].as_py(), block.tail) for n in at

@@ -27,7 +27,7 @@ INFECTED, SUSPECTED = 0.9, 0.5
 BASE = {
     "beacon": 3.6,
     "long_connection": 3.2,
-    "dga": 5.5,
+    "dga": 6.5,
     "scan": 5.0,
     "intelligence": 7.5,
 }
@@ -53,19 +53,27 @@ def weigh(finding: Finding) -> Weight:
 
 
 def _circumstances(finding: Finding) -> Iterator[tuple[str, float]]:
-    """Give what makes a control channel more, or less, likely to be a bot's."""
+    """Give what makes a finding more, or less, likely to be about a bot, in nats."""
     details = finding.details
-    if finding.detector in ("beacon", "long_connection"):
-        if finding.peer_port is not None and finding.peer_port not in COMMON_PORTS:
-            yield "odd port", 1.5
-        if (details.get("unanswered") or 0.0) >= 0.8 and finding.count >= 20:
-            yield "calls on without an answer", 1.5
-        if details.get("unit") == "name" and finding.peer_port == 53:
-            yield "question only", -1.8
-    if finding.detector == "scan" and details.get("direction") == "internal":
+    if finding.detector == "long_connection":
+        if finding.proto == "tcp" and not details.get("held_port"):
+            yield "not held open", 2.5
+    elif finding.detector == "beacon":
+        yield from _of_beacon(finding)
+    elif finding.detector == "scan" and details.get("direction") == "internal":
         yield "inside only", -1.0
-    if finding.detector == "intelligence" and details.get("sinkhole"):
+    elif finding.detector == "intelligence" and details.get("sinkhole"):
         yield "sinkhole", 0.5
+
+
+def _of_beacon(finding: Finding) -> Iterator[tuple[str, float]]:
+    if finding.peer_port is not None and finding.peer_port not in COMMON_PORTS:
+        # Calls and games keep UDP channels alive on any port.
+        yield "odd port", 1.5 if finding.proto == "tcp" else 0.3
+    if (finding.details.get("unanswered") or 0.0) >= 0.8 and finding.count >= 20:
+        yield "calls on without an answer", 1.5
+    if finding.details.get("unit") == "name" and finding.peer_port == 53:
+        yield "question only", -1.8
 
 
 def logistic(nats: float) -> float:

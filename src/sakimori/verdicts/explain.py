@@ -23,6 +23,7 @@ VERDICTS = {
 }
 REASONS = {
     "odd port": "the port is not one that programs of a desktop use",
+    "not held open": "on this port programs do not usually hold connections open",
     "calls on without an answer": "it calls on although nobody answers",
     "question only": "only the name was asked for",
     "inside only": "the targets are inside this network",
