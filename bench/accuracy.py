@@ -21,8 +21,15 @@ import sakimori
 import sakimori.errors
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/data/network"
-MIX = ["mirai-iot23-34-1=2", "njrat-ctu230=2", "simda-ctu355=2", "fakesoftware-mta-2025-01-22=1",
-       "benign-ctu-normal-40=20", "benign-ctu-normal-43=20", "unlabelled-rita-proxy=10"]
+MIX = [
+    "mirai-iot23-34-1=2",
+    "njrat-ctu230=2",
+    "simda-ctu355=2",
+    "fakesoftware-mta-2025-01-22=1",
+    "benign-ctu-normal-40=20",
+    "benign-ctu-normal-43=20",
+    "unlabelled-rita-proxy=10",
+]
 
 
 @dataclass
@@ -85,12 +92,17 @@ def main() -> None:
                 sys.exit(f"no captures at {SHARED}: name folders with truth.json")
             folders = sorted(p.parent for p in SHARED.glob("*/truth.json"))
             mixed = Path(made) / "mix-of-52"
-            subprocess.run([sys.executable, str(SHARED / "mix.py"), str(mixed), *MIX], check=True,
-                           capture_output=True)
+            subprocess.run(
+                [sys.executable, str(SHARED / "mix.py"), str(mixed), *MIX],
+                check=True,
+                capture_output=True,
+            )
             folders.append(mixed)
         rows = []
-        print(f"{'capture':30} {'bots':>4} {'infected':>8} {'found':>5} {'C&C<=5':>6} {'clean':>5}"
-              f" {'called inf.':>11} {'susp.':>5} {'ahead':>5} {'s':>5}  not run / missed")
+        print(
+            f"{'capture':30} {'bots':>4} {'infected':>8} {'found':>5} {'C&C<=5':>6} {'clean':>5}"
+            f" {'called inf.':>11} {'susp.':>5} {'ahead':>5} {'s':>5}  not run / missed"
+        )
         for folder in folders:
             row = score(folder)
             rows.append(row)
@@ -100,24 +112,34 @@ def main() -> None:
 
 def print_row(row: Row) -> None:
     controller = ("yes" if row.controller else "no") if row.has_controllers else "-"
-    notes = row.error or " ".join([*row.not_run, *(f"MISSED:{m}" for m in row.missed),
-                                   *(f"ACCUSED:{h}" for h in row.clean_infected)])
+    notes = row.error or " ".join(
+        [
+            *row.not_run,
+            *(f"MISSED:{m}" for m in row.missed),
+            *(f"ACCUSED:{h}" for h in row.clean_infected),
+        ]
+    )
     mark = "" if row.counted else " *"
-    print(f"{row.name + mark:30.30} {row.bots:4} {row.infected:8} {row.found:5} {controller:>6}"
-          f" {row.clean:5} {len(row.clean_infected):11} {len(row.clean_suspected):5}"
-          f" {row.above_clean:5} {row.seconds:5.1f}  {notes}", flush=True)
+    print(
+        f"{row.name + mark:30.30} {row.bots:4} {row.infected:8} {row.found:5} {controller:>6}"
+        f" {row.clean:5} {len(row.clean_infected):11} {len(row.clean_suspected):5}"
+        f" {row.above_clean:5} {row.seconds:5.1f}  {notes}",
+        flush=True,
+    )
 
 
 def print_sums(rows: list[Row], title: str) -> None:
     bots = sum(r.bots for r in rows)
     known = [r for r in rows if r.has_controllers]
     clean = sum(r.clean for r in rows)
-    print(f"\n{title}: {len(rows)}; bots {bots}: infected {sum(r.infected for r in rows)},"
-          f" infected or suspected {sum(r.found for r in rows)};"
-          f" a controller among the first five {sum(r.controller for r in known)} of {len(known)};"
-          f" clean hosts {clean}: infected {sum(len(r.clean_infected) for r in rows)},"
-          f" suspected {sum(len(r.clean_suspected) for r in rows)};"
-          f" failed to read {sum(bool(r.error) for r in rows)}  (* not counted)")
+    print(
+        f"\n{title}: {len(rows)}; bots {bots}: infected {sum(r.infected for r in rows)},"
+        f" infected or suspected {sum(r.found for r in rows)};"
+        f" a controller among the first five {sum(r.controller for r in known)} of {len(known)};"
+        f" clean hosts {clean}: infected {sum(len(r.clean_infected) for r in rows)},"
+        f" suspected {sum(len(r.clean_suspected) for r in rows)};"
+        f" failed to read {sum(bool(r.error) for r in rows)}  (* not counted)"
+    )
 
 
 if __name__ == "__main__":

@@ -16,28 +16,65 @@ import numpy as np
 
 from sakimori.detectors._names import ALPHABET, SIZE, STEP
 
-ONSETS = "k s t n h m y r w g z d b p ky sh ch ny hy my ry gy j by py ts f".split()
+ONSETS = [
+    "k",
+    "s",
+    "t",
+    "n",
+    "h",
+    "m",
+    "y",
+    "r",
+    "w",
+    "g",
+    "z",
+    "d",
+    "b",
+    "p",
+    "ky",
+    "sh",
+    "ch",
+    "ny",
+    "hy",
+    "my",
+    "ry",
+    "gy",
+    "j",
+    "by",
+    "py",
+    "ts",
+    "f",
+]
 SYLLABLES = [o + v for o in ["", *ONSETS] for v in "aiueo"] + ["n"]
 
 
 def texts(words: list[str], rnd: random.Random) -> list[str]:
     """Return what names are made of: words, two words joined, and Japanese-like words."""
     pairs = [rnd.choice(words) + rnd.choice(words) for _ in words]
-    japanese = ["".join(rnd.choices(SYLLABLES, k=rnd.randint(2, 5))) for _ in range(len(words) // 2)]
-    short = ["".join(rnd.choices("abcdefghijklmnopqrstuvwxyz", k=rnd.randint(2, 4)))
-             for _ in range(len(words) // 20)]
-    tagged = [rnd.choice(words) + rnd.choice("-0123456789") + rnd.choice(["", rnd.choice(words)])
-              for _ in range(len(words) // 10)]
+    japanese = [
+        "".join(rnd.choices(SYLLABLES, k=rnd.randint(2, 5))) for _ in range(len(words) // 2)
+    ]
+    short = [
+        "".join(rnd.choices("abcdefghijklmnopqrstuvwxyz", k=rnd.randint(2, 4)))
+        for _ in range(len(words) // 20)
+    ]
+    tagged = [
+        rnd.choice(words) + rnd.choice("-0123456789") + rnd.choice(["", rnd.choice(words)])
+        for _ in range(len(words) // 10)
+    ]
     return words + pairs + japanese + short + tagged
 
 
 def main() -> None:
     rnd = random.Random(7)
-    words = sorted({
-        word for name in sys.argv[1:]
-        for word in Path(name).read_text("utf-8").lower().split()
-        if word.isascii() and word.isalpha() and len(word) > 2
-    })
+    words = sorted(
+        {
+            word
+            for name in sys.argv[1:]
+            for word in Path(name).read_text("utf-8").lower().split()
+            if word.isascii() and word.isalpha() and len(word) > 2
+        }
+    )
     counts = np.zeros((SIZE, SIZE, SIZE))
     at = {letter: code for code, letter in enumerate(ALPHABET)}
     for text in texts(words, rnd):

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import tomllib
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sakimori.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 T = TypeVar("T")
 
@@ -48,9 +47,11 @@ class Engine:
     threads: int = 0  # 0: one per core
 
     def __post_init__(self) -> None:
-        """Refuse a negative number of threads."""
+        """Refuse a negative number of threads and a size that is none."""
         if self.threads < 0:
             raise ConfigError(f"threads is {self.threads}", hint="use 0 for one per core")
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)? *([KMGT]i?B|%)", self.memory):
+            raise ConfigError(f"memory is {self.memory!r}", hint='such as "700MB", "4GB" or "80%"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +160,7 @@ def _converted(key: str, text: str) -> Any:
     if key == "internal":
         return [part.strip() for part in text.split(",") if part.strip()]
     if key == "engine.threads":
-        if not text.isdigit():
+        if not text.isdecimal():
             raise ConfigError(f"SAKIMORI_THREADS is {text!r}, not a number", where="environment")
         return int(text)
     return text
@@ -167,15 +168,16 @@ def _converted(key: str, text: str) -> Any:
 
 def _settings(values: dict[str, Any], where: str) -> Settings:
     """Build the tree; `section.key` values (environment, options) override the file's sections."""
-    flat = {key: values.pop(key) for key in list(values) if "." in key}
-    for key, value in flat.items():
+    for key in [key for key in values if key in _VARIABLES.values() and "." in key]:
         section, name = key.split(".")
-        values[section] = {**values.get(section, {}), name: value}
-    if "import" in values:
-        values["import_"] = values.pop("import")
-    values["engine"] = fill(Engine, values.get("engine", {}), f"{where} [engine]")
-    values["import_"] = fill(Import, values.get("import_", {}), f"{where} [import]")
-    return fill(Settings, values, where)
+        if isinstance(values.setdefault(section, {}), dict):  # if not, `fill` says so
+            values[section] = {**values[section], name: values[key]}
+        del values[key]
+    engine = fill(Engine, values.pop("engine", {}), f"{where} [engine]")
+    import_ = fill(Import, values.pop("import", {}), f"{where} [import]")
+    if "import_" in values:
+        raise ConfigError("unknown key 'import_'; did you mean 'import'?", where=where)
+    return fill(Settings, {**values, "engine": engine, "import_": import_}, where)
 
 
 def fill(cls: type[T], values: Mapping[str, Any], where: str) -> T:
@@ -210,8 +212,13 @@ def _as(kind: Any, value: Any, where: str) -> Any:
     choices = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     for choice in choices:
         origin = typing.get_origin(choice) or choice
+        if origin is Any:
+            return value
         if origin is tuple and isinstance(value, (list, tuple)):
-            return tuple(value)
+            return tuple(_as(typing.get_args(choice)[0], item, where) for item in value)
+        if origin is Mapping and isinstance(value, dict):
+            kept = typing.get_args(choice)[1]
+            return {key: _as(kept, item, f"{where}.{key}") for key, item in value.items()}
         if origin is Path and isinstance(value, (str, Path)):
             return Path(value).expanduser()
         if origin is float and isinstance(value, int) and not isinstance(value, bool):

@@ -10,8 +10,8 @@ import re
 import unicodedata
 
 _UNSAFE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_LIVE = re.compile(r"(?i)\b(https?|ftp)://")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - some locales run the wide ones too
+_LIVE = re.compile(r"(?i)(https?|ftp)://")  # also right after a letter: Japanese has no spaces
 
 
 def visible(text: str, limit: int = 200) -> str:
@@ -21,7 +21,12 @@ def visible(text: str, limit: int = 200) -> str:
     escaped, so that no terminal sequence or direction mark survives. Source: Unicode TR 36.
     """
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(f"\\u{{{ord(c):x}}}" if unicodedata.category(c) in _UNSAFE else c for c in cut)
+    return "".join(f"\\u{{{ord(c):x}}}" if is_unsafe(c) else c for c in cut)
+
+
+def is_unsafe(char: str) -> bool:
+    """Whether a character does something instead of showing something."""
+    return unicodedata.category(char) in _UNSAFE
 
 
 def defanged(text: str, limit: int = 200) -> str:

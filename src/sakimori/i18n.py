@@ -51,6 +51,8 @@ def _catalog(lang: str) -> dict[str, str]:
     from babel.messages.pofile import read_po  # noqa: PLC0415 - only when another language is asked
 
     path = files("sakimori").joinpath(f"locales/{lang}/LC_MESSAGES/sakimori.po")
+    if not path.is_file():
+        return {}
     with path.open("rb") as file:
         catalog = read_po(file, locale=lang)
     return {str(m.id): str(m.string) for m in catalog if m.id and m.string and not m.fuzzy}

@@ -258,7 +258,7 @@ ODD = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(ODD, max_size=6).map(b"\n".join))
 def test_any_bytes_give_rows_or_rejects(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:

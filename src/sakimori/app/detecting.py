@@ -56,7 +56,8 @@ def run_detectors(
         try:
             found = _findings(duck, detector, configs[name])
         except Exception as error:  # noqa: BLE001 - the rest must run; this one is reported by name
-            reason = f"failed: {type(error).__name__}: {str(error).splitlines()[0][:200]}"
+            said = next(iter(str(error).splitlines()), "")[:200]
+            reason = f"failed: {type(error).__name__}: {said}"
             coverage.append(Coverage(name, ran=False, reason=reason, failed=True))
             continue
         tables.append(found)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sakimori.app import tending
 from sakimori.errors import SourceError
-from sakimori.readers import Options, Reject, Rows, Source, load_all, recognise
+from sakimori.readers import Options, Reject, Rows, Source, load_all, name_of, recognise
 from sakimori.state import SourceRecord
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _REJECTS_AT_A_TIME = 5_000
 _SHOWN = 3
-_EMPTY = hashlib.blake2b(digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class Importer:
         return [self._one(path, readers) for path in expand(paths)]
 
     def _one(self, path: Path | None, readers: Sequence[Reader]) -> Outcome:
-        name = str(path) if path else "-"
+        name = name_of(path) if path else "-"
         self.on_file(name)
         try:
             source = Source(path, spool=self.lake.staging())
@@ -91,7 +90,7 @@ class Importer:
         if known.same and known.before:
             return Outcome(source.name, known.before.format, skipped="already imported")
         before = known.before
-        if before and reader.GROWS:
+        if before and before.length and reader.GROWS:
             source.begin_at(before.length, before.line, known.digest)
         writer = self.lake.writer(before.id if before else uuid.uuid4().hex[:12])
         try:
@@ -119,7 +118,7 @@ class Importer:
             length, line, digest = 0, 1, source.digest_of()
             total = digest
         head = source.head[: length or None] if reader.GROWS else source.head
-        rejected_before = before.rejected if before and reader.GROWS else 0
+        rejected_before = _kept_rejects(before, old) if before and reader.GROWS else 0
         record = SourceRecord(
             id=record_id,
             path=source.name,
@@ -177,6 +176,11 @@ class Importer:
         elif record.path == source.name:  # a format that is read whole: read it again
             return _Known(record)
         return _Known()
+
+
+def _kept_rejects(before: SourceRecord, dropped: Sequence[PartRow]) -> int:
+    """Return the rejects of before without those of an unfinished last line, now read again."""
+    return before.rejected - sum(part.rows for part in dropped if part.table == "rejects")
 
 
 class _Taken:
@@ -246,4 +250,4 @@ def _hidden(path: Path, root: Path) -> bool:
 
 
 def _hash(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+    return hashlib.sha256(data).hexdigest()

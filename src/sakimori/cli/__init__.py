@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from sakimori.cli._app import app
-from sakimori.errors import SakimoriError
+from sakimori.errors import EngineError, SakimoriError
 
 __all__ = ["app", "main"]
 
@@ -32,3 +32,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:  # a full disk, a folder that may not be written
+        from sakimori.hostile import visible  # noqa: PLC0415
+
+        print(f"sakimori: {visible(str(error), 1000)}", file=sys.stderr)
+        print("  hint: check free space and permissions of the workspace", file=sys.stderr)
+        sys.exit(EngineError.exit_code)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sakimori.cli._app import Format
-from sakimori.hostile import csv_safe, visible
+from sakimori.hostile import csv_safe, is_unsafe, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,10 +24,16 @@ def print_rows(rows: Sequence[Mapping[str, Any]], form: Format, columns: Sequenc
         print_json([dict(row) for row in rows])
     elif form is Format.csv:
         writer = csv.writer(sys.stdout)
-        writer.writerow(columns)
-        writer.writerows([csv_safe(cell(row.get(c))) for c in columns] for row in rows)
+        writer.writerow([csv_safe(c) for c in columns])
+        writer.writerows([_csv_cell(row.get(c)) for c in columns] for row in rows)
     else:
         print_table(rows, columns)
+
+
+def _csv_cell(value: Any) -> str:
+    """Return a value as a cell of a spreadsheet; a negative number is no formula."""
+    text = cell(value)
+    return text if isinstance(value, (int, float)) else csv_safe(text)
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str = "") -> None:
@@ -41,7 +47,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title
                   header_style="bold", title_style="bold")  # fmt: skip
     for column in columns:
         table.add_column(
-            column.replace("_", " "),
+            Text(visible(column.replace("_", " "))),
             overflow="fold",
             justify="right" if column in _NUMBERS else "left",
         )
@@ -73,13 +79,19 @@ def cell(value: Any) -> str:
 
 def print_json(value: Any) -> None:
     """Print one JSON value. Control characters are escaped by JSON itself, bidi marks by us."""
-    print(_no_bidi(json.dumps(value, indent=1, ensure_ascii=False, default=_plain)))
+    print(_escaped(json.dumps(value, indent=1, ensure_ascii=False, default=_plain)))
 
 
-def _no_bidi(text: str) -> str:
-    marks = {*range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF, 0x7F,
-             *range(0x80, 0xA0)}  # fmt: skip
-    return text.translate({mark: f"\\u{mark:04x}" for mark in marks})
+def _escaped(text: str) -> str:
+    r"""Write every character that acts instead of showing as JSON's `\uXXXX`; the value is the same."""
+    acting = {c for c in set(text) if c != "\n" and is_unsafe(c)}
+    units = {c: c.encode("utf-16-be", "surrogatepass").hex() for c in acting}
+    return text.translate(
+        {
+            ord(c): "".join(f"\\u{hexed[at : at + 4]}" for at in range(0, len(hexed), 4))
+            for c, hexed in units.items()
+        }
+    )
 
 
 def _plain(value: Any) -> Any:

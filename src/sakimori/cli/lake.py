@@ -35,11 +35,12 @@ def retain(
 def verify(workspace: InWorkspace = None, config: Config = None) -> None:
     """Check every file against the records; exit code 4 when something is wrong."""
     from sakimori.errors import StateError  # noqa: PLC0415
+    from sakimori.hostile import visible  # noqa: PLC0415
 
     with out.opened(workspace, config=config) as ws:
         wrong = ws.verify()
     for line in wrong:
-        print(line)
+        print(visible(line, 1000))
     if wrong:
         raise StateError(f"{len(wrong)} problems in the lake", hint="import the logs again")
     out.say("the lake is whole")

@@ -5,6 +5,7 @@ To add one: copy `beacon.py`, list it in BUILTIN, add `tests/detectors/test_<nam
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -50,6 +51,7 @@ class Detector(Protocol):
 BUILTIN: tuple[Detector, ...] = (beacon, dga, intelligence, long_connection, scan)
 
 
+@cache
 def load_all() -> dict[str, Detector]:
     """Return every detector by name: ours, then those of installed plugins.
 

@@ -99,7 +99,7 @@ class Config:
             raise ValueError(f"need {self.min_calls=} >= 4 and 0 <= {self.min_score=} <= 1")
 
 
-def detect(  # one argument per table read
+def detect(
     conn: ibis.Table,
     tls: ibis.Table,
     http: ibis.Table,
@@ -108,17 +108,20 @@ def detect(  # one argument per table read
     config: Config,
 ) -> ibis.Table:
     """Return the findings. Lazy: nothing runs here."""
-    calls = ibis.union(
-        _by_address(conn, config), _by_net(conn, config), _by_name(tls, http, dns, config)
+    calls = ibis.union(_by_address(conn), _by_net(conn, config), _by_name(tls, http, dns))
+    peers = _worth_sorting(calls, prevalence, config)
+    few = calls.inner_join(peers, list(KEY)).select("number", "ts", "uid", "unanswered")
+    timed = _timing(_gaps(few, config), config).inner_join(peers, "number")
+    shape = (ramp(timed.regular, 0.45, 0.95) + ramp(timed.cadence, 0.45, 0.95)) / 2
+    scored = timed.mutate(
+        score=shape * timed.active * (timed.beats / (timed.beats + 6)) * timed.weight
     )
-    timed = _timing(_gaps(calls, config), config)
-    weighed = _weigh(timed, prevalence)
-    hits = weighed.filter(_["count"] >= config.min_calls, _.score >= config.min_score)
+    hits = scored.filter(_["count"] >= config.min_calls, _.score >= config.min_score)
     return as_findings(hits, DETAILS)
 
 
-def _by_address(conn: ibis.Table, config: Config) -> ibis.Table:
-    calls = (
+def _by_address(conn: ibis.Table) -> ibis.Table:
+    return (
         outbound(conn)
         .filter(_.proto.isin(WITH_PORTS))
         .select(
@@ -132,7 +135,6 @@ def _by_address(conn: ibis.Table, config: Config) -> ibis.Table:
             unanswered=was_unanswered(_),
         )
     )
-    return _often_enough(calls, config)
 
 
 def _by_net(conn: ibis.Table, config: Config) -> ibis.Table:
@@ -155,14 +157,14 @@ def _by_net(conn: ibis.Table, config: Config) -> ibis.Table:
     )
 
 
-def _by_name(tls: ibis.Table, http: ibis.Table, dns: ibis.Table, config: Config) -> ibis.Table:
+def _by_name(tls: ibis.Table, http: ibis.Table, dns: ibis.Table) -> ibis.Table:
     tcp, udp = ibis.literal("tcp"), ibis.literal("udp")
     calls = ibis.union(
         _named(outbound(tls), "server_name", _.dst_port, tcp),
         _named(web(http), "host", _.dst_port, tcp),
         _named(dns.filter(dns.src_inside), "query", ibis.literal(53, "int32"), udp),
     )
-    return _often_enough(calls.filter(_.peer.contains("."), ~_.peer.endswith(".arpa")), config)
+    return calls.filter(_.peer.contains("."), ~_.peer.endswith(".arpa"))
 
 
 def _named(table: ibis.Table, column: str, port: Any, proto: Any) -> ibis.Table:
@@ -178,29 +180,50 @@ def _named(table: ibis.Table, column: str, port: Any, proto: Any) -> ibis.Table:
     )
 
 
-def _often_enough(calls: ibis.Table, config: Config) -> ibis.Table:
-    """Narrow first: only peers called often enough are sorted."""
-    often = calls.group_by(KEY).having(_.count().between(config.min_calls, config.max_calls)).agg()
-    return calls.semi_join(often, list(KEY))
+def _worth_sorting(calls: ibis.Table, prevalence: ibis.Table, config: Config) -> ibis.Table:
+    """Return the peers that could reach `min_score` at all, numbered, with what weighs on them.
+
+    Narrow first: sorting calls is what costs, and most peers are common, rare callers or timers.
+    """
+    often = calls.group_by(KEY).agg(calls=_.count(), first=_.ts.min(), last=_.ts.max())
+    seconds = often.last.delta(often.first, unit="second")
+    often = often.filter(
+        often.calls.between(config.min_calls, config.max_calls),
+        seconds >= (config.min_calls - 1) * config.min_gap_s,
+    )
+    known = prevalence.select(unit="kind", peer="peer", hosts="hosts", all_hosts="all_hosts")
+    # An address of a pool or a CDN is as common as its /24.
+    nets = known.filter(known.unit == "net").select(net="peer", net_hosts="hosts")
+    table = often.left_join(known, ["unit", "peer"]).drop("unit_right", "peer_right")
+    table = table.mutate(net=network_of(table.peer)).left_join(nets, "net")
+    hosts = ibis.greatest(table.hosts.fill_null(1), table.net_hosts.fill_null(1))
+    rare = rarity(hosts, table.all_hosts.fill_null(1))
+    # The port of a DNS question says nothing about the timer behind the name.
+    by_port = table.peer_port.cases(*TIMER_PORTS.items(), else_=1.0)
+    prior = (table.unit == "name").ifelse(1.0, by_port)
+    weighed = table.mutate(hosts=hosts, rarity=rare, weight=rare * prior)
+    worth = weighed.filter(_.weight * _.calls / (_.calls + 6) >= config.min_score)
+    return worth.select(*KEY, "hosts", "rarity", "weight", number=ibis.row_number())
 
 
 def _gaps(calls: ibis.Table, config: Config) -> ibis.Table:
     """Return each call with the gap before it in seconds; null when it is no gap to count."""
-    window = ibis.window(group_by=KEY, order_by="ts")
+    window = ibis.window(group_by="number", order_by="ts")
     measured = calls.mutate(
         gap=(_.ts.delta(_.ts.lag().over(window), unit="microsecond") / 1e6),
         rank=ibis.row_number().over(window),
     )
     usable = measured.gap.between(config.min_gap_s, config.max_gap_s)
     gaps = measured.mutate(gap=usable.ifelse(measured.gap, ibis.null("float64")))
-    return gaps.mutate(middle=gaps.gap.median().over(group_by=KEY))
+    middles = gaps.group_by("number").agg(middle=_.gap.median())
+    return gaps.inner_join(middles, "number")
 
 
 def _timing(gaps: ibis.Table, config: Config) -> ibis.Table:
     """Return one row per peer with the shape of its active gaps."""
     is_active = gaps.gap <= 3 * gaps.middle
     on_beat = gaps.gap.between(0.5 * gaps.middle, 1.5 * gaps.middle)
-    timed = gaps.group_by(KEY).agg(
+    timed = gaps.group_by("number").agg(
         first_seen=_.ts.min(),
         last_seen=_.ts.max(),
         gaps=_.gap.count(),
@@ -218,21 +241,3 @@ def _timing(gaps: ibis.Table, config: Config) -> ibis.Table:
         regular=1 - (_.q3 - _.q1) / (_.q3 + _.q1),
         jitter=(_.q3 - _.q1) / 2 / _.period_s,
     )
-
-
-def _weigh(timed: ibis.Table, prevalence: ibis.Table) -> ibis.Table:
-    """Score: shape x confidence x rarity x port prior."""
-    known = prevalence.select(unit="kind", peer="peer", hosts="hosts", all_hosts="all_hosts")
-    # An address of a pool or a CDN is as common as its /24.
-    nets = known.filter(known.unit == "net").select(
-        net="peer", net_hosts="hosts", net_all="all_hosts"
-    )
-    table = timed.left_join(known, ["unit", "peer"]).drop("unit_right", "peer_right")
-    table = table.mutate(net=network_of(table.peer)).left_join(nets, "net")
-    hosts = ibis.greatest(table.hosts.fill_null(1), table.net_hosts.fill_null(1))
-    everyone = ibis.coalesce(table.all_hosts, table.net_all, ibis.literal(1))
-    prior = table.peer_port.cases(*TIMER_PORTS.items(), else_=1.0)
-    shape = (ramp(table.regular, 0.45, 0.95) + ramp(table.cadence, 0.45, 0.95)) / 2
-    trust = table.beats / (table.beats + 6)
-    rare = rarity(hosts, everyone)
-    return table.mutate(hosts=hosts, rarity=rare, score=shape * table.active * trust * rare * prior)

@@ -80,12 +80,7 @@ class Duck:
 
     def inside_sources(self) -> int:
         """Return how many inside hosts sent anything."""
-        every = " UNION ".join(
-            f"SELECT src_ip FROM {table.name} WHERE src_inside"
-            for table in TELEMETRY.values()
-            if any(c.derived for c in table.columns)
-        )
-        (count,) = self.query(f"SELECT count(*) FROM ({every})").fetchone()
+        (count,) = self.query("SELECT count(*) FROM address WHERE inside AND sent").fetchone()
         return int(count)
 
     def rows_of(self, table: str, uids: Sequence[str]) -> list[dict[str, Any]]:
@@ -108,7 +103,7 @@ class Duck:
         with _as_engine_error():
             statements = duckdb.extract_statements(question)
         kinds = {statement.type.name for statement in statements}
-        if len(statements) != 1 or not kinds <= {"SELECT", "EXPLAIN"}:
+        if len(statements) != 1 or kinds != {"SELECT"}:  # EXPLAIN ANALYZE carries out a COPY
             raise EngineError(
                 "only one SELECT is answered here; nothing can be changed",
                 hint='such as "SELECT dst_ip, count(*) FROM conn GROUP BY 1"',
@@ -178,7 +173,7 @@ class Duck:
         """Work out once per distinct address, not per row, whether it is inside."""
         tables = [t.name for t in TELEMETRY.values() if "src_ip" in t.types]
         every = " UNION ALL ".join(
-            f"SELECT {side} AS ip FROM stored_{name}"
+            f"SELECT DISTINCT {side} AS ip, {side == 'src_ip'} AS sent FROM stored_{name}"
             for name in tables
             for side in ("src_ip", "dst_ip")
         )
@@ -189,11 +184,11 @@ class Duck:
         )
         self.execute(
             "CREATE TEMP TABLE address AS WITH distinct_ip AS"
-            f" (SELECT DISTINCT ip FROM ({every}) WHERE ip IS NOT NULL),"
-            " numbered AS (SELECT ip, CASE WHEN regexp_full_match(ip, '[0-9]{1,3}([.][0-9]{1,3}){3}')"
+            f" (SELECT ip, bool_or(sent) AS sent FROM ({every}) WHERE ip IS NOT NULL GROUP BY ip),"
+            " numbered AS (SELECT ip, sent, CASE WHEN regexp_full_match(ip, '[0-9]{1,3}([.][0-9]{1,3}){3}')"
             " THEN split_part(ip,'.',1)::BIGINT * 16777216 + split_part(ip,'.',2)::BIGINT * 65536"
             " + split_part(ip,'.',3)::BIGINT * 256 + split_part(ip,'.',4)::BIGINT END AS n"
-            f" FROM distinct_ip) SELECT ip, CASE WHEN {_NO_HOST} THEN NULL"
+            f" FROM distinct_ip) SELECT ip, sent, CASE WHEN {_NO_HOST} THEN NULL"
             f" ELSE coalesce({ranges or 'false'}, false) END AS inside FROM numbered"
         )
         six = [net for net in networks if not isinstance(net, IPv4Network)]
@@ -208,7 +203,10 @@ class Duck:
             if (known := _address(ip)) and any(known in net for net in networks)
         ]
         self.raw.register("given_rows", pa.table({"ip": pa.array(inside, pa.string())}))
-        self.execute("UPDATE address SET inside = true WHERE ip IN (SELECT ip FROM given_rows)")
+        self.execute(
+            "UPDATE address SET inside = true"
+            " WHERE inside IS NOT NULL AND ip IN (SELECT ip FROM given_rows)"
+        )
         self.raw.unregister("given_rows")
 
 

@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from sakimori.readers import (
+    exchange,
     argus,
     exim,
     nfcapd,
@@ -24,7 +25,7 @@ from sakimori.readers import (
     zeek_tsv,
 )
 from sakimori.readers._contract import Options, Reader, Reject, Rows, conform, schema_of
-from sakimori.readers._source import Block, Source
+from sakimori.readers._source import Block, Source, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,7 @@ __all__ = [
     "Source",
     "conform",
     "load_all",
+    "name_of",
     "recognise",
     "schema_of",
 ]
@@ -50,6 +52,7 @@ BUILTIN: tuple[Reader, ...] = (
     zeek_tsv,
     suricata_eve,
     zeek_json,
+    exchange,
     argus,
     nfdump_csv,
     nfdump_json,

@@ -94,7 +94,7 @@ def conform(table: str, columns: Mapping[str, Any], length: int) -> pa.RecordBat
         elif array.type != wanted.type:
             array = _fitted(array, wanted.type)
         if isinstance(array, pa.ChunkedArray):
-            array = array.combine_chunks()
+            array = array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
         arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 

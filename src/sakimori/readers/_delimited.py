@@ -31,6 +31,7 @@ _WELL_FORMED = {  # what a cell must look like to become this type
     pa.float64(): r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$",
     pa.bool_(): r"^(T|F|true|false)$",
 }
+_FIRST_SECOND, _END_OF_SECONDS = -62_135_596_800.0, 253_402_300_799.0  # year 1 to 9999
 _TRUE, _FALSE = ["T", "true"], ["F", "false"]
 
 
@@ -121,6 +122,7 @@ def _parse(
             null_values=list(dialect.nulls),
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
+            check_utf8=False,  # it was checked, or repaired, before
             true_values=_TRUE,
             false_values=_FALSE,
         ),
@@ -218,6 +220,11 @@ def _line_numbers(first: int, rows: int, bad: list[int]) -> pa.Array:
 
 
 def seconds_to_time(seconds: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Turn epoch seconds (float64) into UTC microsecond times; relative times start at 1970."""
+    """Turn epoch seconds (float64) into UTC microsecond times; relative times start at 1970.
+
+    Null outside the years 1 to 9999, as for milliseconds taken for seconds, and for NaN.
+    """
+    exists = pc.and_(pc.greater_equal(seconds, _FIRST_SECOND), pc.less(seconds, _END_OF_SECONDS))
+    seconds = pc.if_else(exists, seconds, pa.scalar(None, pa.float64()))
     micros = pc.round(pc.multiply(seconds, 1_000_000.0)).cast(pa.int64())
     return micros.cast(pa.timestamp("us", "UTC"))

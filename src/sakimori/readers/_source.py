@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import hashlib
 import lzma
+import os
 import sys
 import tempfile
 import zlib
@@ -66,12 +67,12 @@ class Source:
 
         Raises SourceError when the path cannot be read.
         """
-        self.name = name or (str(path) if path else "-")
+        self.name = name or (name_of(path) if path else "-")
         self.warnings: list[str] = []
         self.on_bytes: Callable[[int], None] = lambda _count: None
         self.finished = 0  # bytes of whole lines given by `blocks`, or skipped by `begin_at`
         self.line = 1  # the line after them
-        self.digest = hashlib.blake2b(digest_size=16)  # of those bytes
+        self.digest = hashlib.sha256()  # of those bytes
         self.rest = b""  # an unfinished last line
         self._spool = spool
         self._copy = None if path else _copy_of_stdin(spool)
@@ -89,7 +90,7 @@ class Source:
 
         None when the content is shorter.
         """
-        digest, left = hashlib.blake2b(digest_size=16), length
+        digest, left = hashlib.sha256(), length
         for chunk in self.chunks():
             part = chunk if left is None else chunk[:left]
             digest.update(part)
@@ -195,10 +196,20 @@ class Source:
                     yield unpacker.decompress(data)
                     data = unpacker.unused_data if unpacker.eof else b""
         except _DAMAGED as error:
-            self.warnings.append(f"the {packed} data is damaged after what was read: {error}")
+            self._warn(f"the {packed} data is damaged after what was read: {error}")
             return
         if not unpacker.eof:
-            self.warnings.append(f"the {packed} data is cut short; what was there was read")
+            self._warn(f"the {packed} data is cut short; what was there was read")
+
+    def _warn(self, message: str) -> None:
+        """Keep a warning once, however often the bytes are gone through."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+
+
+def name_of(path: Path) -> str:
+    """Return a path as text that can be stored: bytes that are not UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode("utf-8", errors="replace")
 
 
 def compression(magic: bytes) -> str:

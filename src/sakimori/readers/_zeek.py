@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -281,8 +282,25 @@ def _converted(column: Any, kind: str, cut_at: str) -> Any:
         return pc.utf8_rtrim(lower, ".") if kind == "name" else lower
     if kind in ("list", "reals") and pa.types.is_string(column.type):
         listed = pc.split_pattern(column, cut_at)
-        return listed.cast(pa.list_(pa.float64())) if kind == "reals" else listed
+        return _reals(listed) if kind == "reals" else listed
     return column
+
+
+_REAL = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
+
+
+def _reals(listed: Any) -> Any:
+    """Turn lists of texts into lists of numbers; what is none becomes null."""
+    if isinstance(listed, pa.ChunkedArray):
+        return pa.chunked_array([_reals(c) for c in listed.chunks], pa.list_(pa.float64()))
+    values = listed.flatten()
+    numbers = pc.if_else(
+        pc.match_substring_regex(values, _REAL), values, pa.scalar(None, pa.string())
+    ).cast(pa.float64())
+    lengths = pc.fill_null(pc.list_value_length(listed), 0)
+    offsets = np.concatenate(([0], np.cumsum(lengths.to_numpy()))).astype(np.int32)
+    mask = pc.is_null(listed)
+    return pa.ListArray.from_arrays(pa.array(offsets), numbers, mask=mask)
 
 
 _SINGLE = {"files": ("uid", "src_ip", "dst_ip"), "http": ("mime",), "alert": ("action",)}

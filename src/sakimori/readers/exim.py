@@ -34,10 +34,11 @@ _SHOWN = 1000  # characters of a refused line that are kept
 _ID = r"[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4})"
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?"
 _STAMP = rf"{_DAY}(?: [+-][0-9]{{4}})?(?: \[[0-9]+\])?"
+_PLAIN = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} [^+\[-]"  # the usual stamp alone
 _SYSLOG = r"(?:(?:[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|[0-9-]{10}T[^ ]+) [^ ]+ exim[^ ]*: )?"
 _ARROW = r"(?:<=|=>|->|>>|\*\*|==)"
 _LINE = re.compile(
-    rf"^{_SYSLOG}{_STAMP} (?:{_ID} (?:{_ARROW} |Completed)|H=.*\brejected )".encode(),
+    rf"^{_SYSLOG}{_STAMP} (?:{_ID} (?:{_ARROW} |Completed)|(?:{_ID} )?H=.* rejected )".encode(),
     re.MULTILINE,
 )
 
@@ -51,15 +52,20 @@ _STAGE = "(?:RCPT|MAIL|EHLO|HELO|DATA|BDAT|connection|after|during|by)"
 _CUT = f"""
 CREATE OR REPLACE TEMP TABLE cut AS
 WITH dated AS (
-    SELECT line, text, regexp_extract(text,
-        '^{_SYSLOG}({_DAY})( [+-][0-9]{{4}})?(?: \\[[0-9]+\\])? (?:({_ID}) )?',
-        ['time', 'zone', 'qid']) AS h
+    SELECT line, text, CASE WHEN regexp_matches(text, '^{_PLAIN}')
+        THEN {{'time': left(text, 19), 'zone': '', 'after': substr(text, 21)}}
+        ELSE regexp_extract(text, '^{_SYSLOG}({_DAY})( [+-][0-9]{{4}})?(?: \\[[0-9]+\\])? (.*)$',
+            ['time', 'zone', 'after'])
+        END AS h
     FROM lines
-), timed AS (
-    SELECT line, text, nullif(h.qid, '') AS qid, h.zone AS zone,
-        TRY_CAST(h.time AS TIMESTAMP) AS time,
-        regexp_replace(text, '^{_SYSLOG}{_STAMP} (?:{_ID} )?', '') AS what
+), named AS (
+    SELECT line, text, h.zone AS zone, TRY_CAST(h.time AS TIMESTAMP) AS time, h.after AS after,
+        CASE WHEN regexp_matches(h.after, '^{_ID} ') THEN split_part(h.after, ' ', 1) END AS qid
     FROM dated
+), timed AS (
+    SELECT * EXCLUDE (after),
+        CASE WHEN qid IS NULL THEN after ELSE substr(after, length(qid) + 2) END AS what
+    FROM named
 ), sorted AS (
     SELECT *, CASE
         WHEN time IS NULL THEN 'bad'
@@ -74,7 +80,7 @@ SELECT * EXCLUDE (time, text, zone),
     CASE WHEN zone = '' THEN time END AS local,
     CASE WHEN zone <> '' THEN time - to_minutes(
         CAST(zone[2:4] AS INTEGER) * 60 + CAST(zone[2] || zone[5:6] AS INTEGER)) END AS utc
-FROM sorted WHERE form IS NOT NULL
+FROM sorted
 """
 
 _HOST = r" H=(?:[^ (\[][^ ]* )?(?:\((.*?)\) )?\[([^\]]*)\](?::([0-9]+))?"
@@ -114,7 +120,7 @@ FROM (SELECT *, regexp_extract(fields, '{_HOST}', ['helo', 'ip', 'port']) AS h,
         regexp_extract("to", '^(.*?)(?: \\(.*\\))?(?: <([^>]*)>)?$', ['final', 'parent']) AS a
     FROM (SELECT *, t.to AS "to", t.fields AS fields
         FROM (SELECT *, regexp_extract(what,
-                '^.. (.+?)((?: [A-Z]+=|: | defer \\(| routing defer ).*)?$', ['to', 'fields']) AS t
+                '^.. (:[a-z]+: <[^>]*>|.+?)((?: [A-Z]+=|: | defer \\(| routing defer ).*)?$', ['to', 'fields']) AS t
             FROM cut WHERE form = 'try')))
 """
 _REFUSAL = f"""

@@ -7,7 +7,9 @@ Source: docs.zeek.org, "Zeek Log Formats and Inspection".
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
@@ -15,7 +17,7 @@ import pyarrow.compute as pc
 from sakimori.errors import SourceError
 from sakimori.readers import _zeek
 from sakimori.readers._contract import Options, Reject, Rows
-from sakimori.readers._delimited import Dialect, cut, in_threads
+from sakimori.readers._delimited import Dialect, cut, in_threads, seconds_to_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,6 +29,10 @@ NAME = "zeek-tsv"
 TITLE = "Zeek logs, tab-separated"
 WRITES = _zeek.TABLES
 GROWS = True
+
+_ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})")
+_SEPARATOR = re.compile(r"[\t !-~]")
+_COMMENTS = re.compile(rb"^(?:#.*\n)+", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ def read(source: Source, options: Options) -> Iterator[Rows | Reject]:
 
     Raises SourceError when `#fields` lacks the time or the calling address.
     """
-    header = _header_from(source.head.decode("utf-8", errors="replace").splitlines(), Header())
+    header = _header_of(source)
     _check(header, source.name)
 
     def parse(piece: tuple[Block, Header]) -> Parsed:
@@ -63,7 +69,7 @@ def read(source: Source, options: Options) -> Iterator[Rows | Reject]:
 
 def skipped(source: Source) -> str:
     """Return why a recognised log is left out, or ""."""
-    header = _header_from(source.head.decode("utf-8", errors="replace").splitlines(), Header())
+    header = _header_of(source)
     return (
         "" if header.path in _zeek.LOGS else f"no table holds Zeek's {header.path or 'unnamed'} log"
     )
@@ -79,16 +85,33 @@ def _needed(log: _zeek.Log, present: Sequence[str]) -> list[str]:
 
 def _check(header: Header, name: str) -> None:
     log = _zeek.LOGS.get(header.path)
-    if log is None:
-        return
+    if log is not None and (lacking := _lacking(log, header)):
+        raise SourceError(
+            f"the #fields line of this {header.path} log has no {lacking}",
+            where=name,
+            hint="export the log with Zeek's own columns",
+        )
+
+
+def _lacking(log: _zeek.Log, header: Header) -> str:
+    """Return the first needed field that the header does not name, or ""."""
     present = set(header.fields)
-    for field in log.fields:
-        if field.ours in log.needed and not present.intersection(field.theirs):
-            raise SourceError(
-                f"the #fields line of this {header.path} log has no {field.theirs[0]}",
-                where=name,
-                hint="export the log with Zeek's own columns",
-            )
+    needed = (field for field in log.fields if field.ours in log.needed)
+    return next((f.theirs[0] for f in needed if not present.intersection(f.theirs)), "")
+
+
+def _refused(block: Block, reason: str) -> Parsed:
+    """Refuse every line of a block that is no comment."""
+    texts = block.data.decode("utf-8", errors="replace").split("\n")
+    return [
+        Reject(line, reason, text, block.tail)
+        for line, text in enumerate(texts, block.line)
+        if text.strip("\r") and not text.startswith("#")
+    ]
+
+
+def _header_of(source: Source) -> Header:
+    return _header_from(source.head.decode("utf-8-sig", errors="replace").splitlines(), Header())
 
 
 def _header_from(lines: Iterable[str], before: Header) -> Header:
@@ -97,20 +120,22 @@ def _header_from(lines: Iterable[str], before: Header) -> Header:
     for line in lines:
         if not line.startswith("#"):
             break
-        word, _, rest = line[1:].partition(header.separator if "\t" in line else " ")
+        named = line.startswith("#separator ")  # the one line that a space cuts
+        word, _, rest = line[1:].partition(" " if named else header.separator)
         header = _with(header, word, rest)
     return header
 
 
 def _with(header: Header, word: str, rest: str) -> Header:
     if word == "separator":
-        return replace(header, separator=rest.strip().replace("\\x09", "\t").replace("\\x2c", ","))
+        sign = _ESCAPED.sub(lambda m: chr(int(m[1], 16)), rest.strip(" "))
+        return replace(header, separator=sign) if _SEPARATOR.fullmatch(sign) else header
     if word == "fields":
         return replace(header, fields=tuple(rest.split(header.separator)))
     if word == "path":
         return replace(header, path=rest.strip())
     if word == "set_separator":
-        return replace(header, set_separator=rest)
+        return replace(header, set_separator=rest or ",")
     if word == "unset_field":
         return replace(header, unset=rest)
     return replace(header, empty=rest) if word == "empty_field" else header
@@ -129,26 +154,21 @@ def _pieces(blocks: Iterable[Block], header: Header) -> Iterator[tuple[Block, He
 
 
 def _at_headers(block: Block) -> Iterator[Block]:
-    """Cut a block before each run of comment lines that holds a header."""
-    begin, line = 0, block.line
-    while begin < len(block.data):
-        found = block.data.find(b"\n#separator", begin + 1)
-        if found < 0:
-            found = (
-                block.data.find(b"\n#fields", begin + 1)
-                if begin or not block.data.startswith(b"#")
-                else -1
-            )
-        end = len(block.data) if found < 0 else found + 1
+    """Cut a block before each run of comment lines."""
+    starts = [0, *(m.start() for m in _COMMENTS.finditer(block.data) if m.start())]
+    line = block.line
+    for begin, end in pairwise([*starts, len(block.data)]):
         data = block.data[begin:end]
         yield replace(block, data=data, line=line, start=block.start + begin)
-        begin, line = end, line + data.count(b"\n")
+        line += data.count(b"\n")
 
 
 def _parse(block: Block, header: Header, name: str) -> Parsed:
     log = _zeek.LOGS.get(header.path)
     if log is None or not header.fields:
         return []
+    if _lacking(log, header):
+        return _refused(block, f"the #fields line before it has no {_lacking(log, header)}")
     dialect = Dialect(
         columns=header.fields,
         types=_zeek.columns_of(log, set(header.fields)),
@@ -165,6 +185,11 @@ def _parse(block: Block, header: Header, name: str) -> Parsed:
             gone = lines.filter(pc.invert(good)).to_pylist()
             out += [Reject(line, f"no {needed}", tail=block.tail) for line in gone]
             table, lines = table.filter(good), lines.filter(good)
+    if table.num_rows:
+        real = pc.is_valid(seconds_to_time(table["ts"])).combine_chunks()
+        gone = lines.filter(pc.invert(real)).to_pylist()
+        out += [Reject(line, "ts is no time in seconds", tail=block.tail) for line in gone]
+        table, lines = table.filter(real), lines.filter(real)
     if table.num_rows:
         uid = pc.binary_join_element_wise(name, lines.cast("string"), ":")
         columns = {c: table[c] for c in table.column_names}

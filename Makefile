@@ -1,0 +1,67 @@
+# make demo, make test: each sets up what it needs. PYTHON=python3.12 chooses another interpreter.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+SYSTEM = nfdump
+
+.PHONY: demo test lint types contracts tests bench lock docs clean setup dev system
+
+demo: setup  ## simulate a day with seven botnets in it, hunt, and show what was found
+	$(BIN)/sakimori demo
+
+test: dev system lint types contracts tests  ## everything that must pass before a commit
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell src tests docs bench *.md
+
+types:
+	$(BIN)/mypy
+
+contracts:
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/deptry src
+
+tests:
+	$(BIN)/pytest -n 2 --dist loadfile -q
+
+bench: dev  ## accuracy and speed, printed as tables
+	$(BIN)/python bench/accuracy.py
+	$(BIN)/python bench/speed.py
+
+docs: dev  ## write the generated reference pages again
+	$(BIN)/python docs/make_reference.py
+
+lock: dev  ## choose newest versions within pyproject.toml and write requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --universal --quiet \
+	  --no-emit-index-url --no-header --python-version 3.11 --output-file requirements.lock
+
+setup: $(VENV)/.setup
+dev: $(VENV)/.dev
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: Python 3.11 or newer is needed: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "make: python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	@touch $@
+
+$(VENV)/.setup: $(VENV)/.made pyproject.toml requirements.lock
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml requirements.lock
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	@touch $@ $(VENV)/.setup
+
+# nfcapd files are read through nfdump; without it those tests are skipped and say so.
+system:
+	@command -v $(SYSTEM) >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    apt-get update -qq && apt-get install -y -qq $(SYSTEM) >/dev/null; } || \
+	  echo "make: $(SYSTEM) is not installed (apt-get install $(SYSTEM)): its tests are skipped"
+
+clean:
+	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,127 @@
+"""Rows of small networks, and one DuckDB to run detectors over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import pyarrow as pa
+import pytest
+
+from sakimori.detectors._prevalence import prevalence
+from sakimori.tables import ALL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sakimori.detectors import Detector
+
+Row = dict[str, Any]
+
+START_US = 1_750_000_000_000_000  # 2025-06-15T15:06:40Z
+FILLED_IN = {  # what a row of a table has unless a test says otherwise
+    "conn": {"proto": "tcp", "dst_port": 443, "state": "SF", "dst_pkts": 5},
+    "tls": {"dst_port": 443},
+    "http": {"dst_port": 80, "method": "GET", "uri": "/"},
+    "dns": {"dst_ip": "10.0.0.53", "dst_port": 53, "qtype": "A", "rcode": "NOERROR"},
+    "indicator": {"source": "list-a", "confidence": 0.8, "sinkhole": False},
+}
+
+
+def is_inside(address: str | None) -> bool | None:
+    """Inside is 10/8; multicast is neither inside nor outside."""
+    if address is None or address.startswith("224."):
+        return None
+    return address.startswith("10.")
+
+
+def row_of(table: str, at: float = 0.0, **columns: Any) -> Row:
+    """One row `at` seconds after START."""
+    row = {**FILLED_IN.get(table, {}), **columns}
+    if "ts" in ALL[table].types:
+        row.setdefault("ts", START_US + round(at * 1e6))
+        row.setdefault("uid", f"{row.get('src_ip')}@{at:.3f}")
+    for side in ("src", "dst"):
+        if f"{side}_inside" in ALL[table].types:
+            row.setdefault(f"{side}_inside", is_inside(row.get(f"{side}_ip")))
+    return row
+
+
+@pytest.fixture(scope="session")
+def row() -> Callable[..., Row]:
+    """`row(table, at, **columns)`: one row, `at` seconds after the start."""
+    return row_of
+
+
+@pytest.fixture(scope="session")
+def calls() -> Callable[..., list[Row]]:
+    """`calls(host, peer, port, gaps_s)`: connections at the start and then after each gap."""
+
+    def make(
+        host: str, peer: str, port: int, gaps_s: Iterable[float], begin: float = 0.0, **more: Any
+    ) -> list[Row]:
+        return [
+            row_of("conn", at, src_ip=host, dst_ip=peer, dst_port=port, **more)
+            for at in accumulate(gaps_s, initial=begin)
+        ]
+
+    return make
+
+
+@dataclass
+class Hunt:
+    """Runs detectors over rows. A detector's SQL is compiled once for each of its settings."""
+
+    ibis: Any
+    compiled: dict[Any, str] = field(default_factory=dict)
+
+    def __call__(self, detector: Detector, config: Any = None, **tables: list[Row]) -> list[Row]:
+        """Return the findings, strongest first. Tables that are not named are empty."""
+        settings = config or detector.Config()
+        for name in ALL:
+            if name not in ("prevalence", "finding", "rejects"):
+                self.give(name, tables.get(name, ()))
+        counted = tables["prevalence"] if "prevalence" in tables else self.prevalence()
+        self.give("prevalence", counted)
+        key = (detector.NAME, settings)
+        if key not in self.compiled:
+            given = {n: self.ibis.table(n).select(*c) for n, c in detector.READS.items()}
+            self.compiled[key] = self.compile(detector.detect(**given, config=settings))
+        found = self.run(self.compiled[key])
+        return sorted(found, key=lambda f: (-f["score"], f["host"], f["peer"] or ""))
+
+    def prevalence(self) -> list[Row]:
+        """Return the table `prevalence` of the rows given last."""
+        if "prevalence" not in self.compiled:
+            given = [self.ibis.table(name) for name in ("conn", "tls", "http", "dns")]
+            self.compiled["prevalence"] = self.compile(prevalence(*given))
+        return self.run(self.compiled["prevalence"])
+
+    def give(self, name: str, rows: Iterable[Row]) -> None:
+        """Make the rows the content of a table; columns they lack are null."""
+        schema = ibis.schema(ALL[name].types).to_pyarrow()
+        self.ibis.con.register(name, pa.Table.from_pylist(list(rows), schema=schema))
+
+    def compile(self, expression: Any) -> str:
+        """Return the SQL; running it once through ibis makes its functions known to DuckDB."""
+        expression.to_pyarrow()
+        return str(ibis.to_sql(expression, dialect="duckdb"))
+
+    def run(self, sql: str) -> list[Row]:
+        """Return the rows of a query."""
+        rows: list[Row] = self.ibis.con.execute(sql).to_arrow_table().to_pylist()
+        return rows
+
+
+@pytest.fixture(scope="session")
+def hunt() -> Iterator[Hunt]:
+    """`hunt(detector, config, conn=[...], dns=[...])`: the findings as dicts, strongest first."""
+    backend = ibis.duckdb.connect(threads=1)
+    backend.con.execute("SET TimeZone='UTC'")
+    runner = Hunt(backend)
+    for name in ALL:
+        runner.give(name, ())
+    yield runner
+    backend.disconnect()
