@@ -3,14 +3,17 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import sakimori
-from sakimori.app.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sakimori.app.workspace import Workspace
 
 CONN = (
     "ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "service", "duration",
@@ -147,6 +150,3 @@ def write_network(zeek: Zeek, folder: Path) -> None:
     ]  # fmt: skip
     (folder / "conn.log").write_text(zeek.text(conn))
     (folder / "http.log").write_text(zeek.text(http, "http"))
-
-
-Make = Callable[..., str]

@@ -7,9 +7,12 @@ crash and may be removed. Any DuckDB, Spark, Trino or pandas user can read the f
 from __future__ import annotations
 
 import shutil
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,13 +23,14 @@ from sakimori.hostile import visible
 from sakimori.tables import ALL, REJECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 ROW_GROUP = 122_880  # what DuckDB reads at a time on one thread
 _MOST_OPEN = 64  # days written at once; beyond, the fullest is closed and a new part begun
 # Values hardly repeat, so a dictionary of them costs time and saves nothing.
 _ALL_DIFFERENT = ("ts", "uid", "duration", "rtt", "file_id", "answers", "ttls", "file_ids")
+_MOST_AHEAD = 3  # batches that wait to be written
 _STAGING = ".staging"
 
 
@@ -113,14 +117,38 @@ class PartWriter:
         self._open: dict[tuple[str, str, bool], _Open] = {}
         self._done: list[tuple[Part, Path]] = []
         self._next = first_number
+        # Compressing goes on in one thread of its own while the caller reads on.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lake")
+        self._ahead: deque[Future[None]] = deque()
 
     def add(self, table: str, batch: pa.RecordBatch, *, tail: bool = False) -> None:
         """Take rows of a telemetry table (its stored columns without source_id)."""
+        self._later(self._add, table, batch, tail)
+
+    def _add(self, table: str, batch: pa.RecordBatch, tail: bool) -> None:
         whole = batch.append_column(
             "source_id", pa.repeat(pa.scalar(self.source_id), batch.num_rows)
         )
         for day, rows in _by_day(whole):
             self._put((table, day, tail), rows)
+
+    def _later(self, work: Callable[..., None], *given: Any) -> None:
+        """Hand work to the thread, few pieces ahead; raises what earlier work raised."""
+        self._ahead.append(self._thread.submit(work, *given))
+        if len(self._ahead) > _MOST_AHEAD:
+            with self._disk():
+                self._ahead.popleft().result()
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise EngineError(
+                f"the lake cannot be written: {error}",
+                where=str(self._root),
+                hint="free some disk space or choose another --workspace",
+            ) from error
 
     def add_rejects(self, rejects: list[tuple[str, int, str, str]], *, tail: bool = False) -> None:
         """Take (path, line, reason, text) of lines that could not be read."""
@@ -128,34 +156,32 @@ class PartWriter:
         shown = [visible(t) for t in text]
         source = [self.source_id] * len(rejects)
         batch = pa.record_batch([path, line, reason, shown, source], schema=REJECTS.arrow())
-        self._put(("rejects", "", tail), batch)
+        self._later(self._put, ("rejects", "", tail), batch)
 
     def publish(self) -> list[Part]:
         """Close the parts and rename them into the lake. Returns what to record.
 
         Raises EngineError when the disk refuses.
         """
-        try:
+        with self._disk():
+            while self._ahead:
+                self._ahead.popleft().result()
             for key in list(self._open):
                 self._close(key)
             for part, staged in self._done:
                 target = self._root / part.path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 staged.replace(target)
-        except OSError as error:
-            self.discard()
-            raise EngineError(
-                f"the lake cannot be written: {error}",
-                where=str(self._root),
-                hint="free some disk space or choose another --workspace",
-            ) from error
+        self._thread.shutdown()
         shutil.rmtree(self._staging, ignore_errors=True)
         return [part for part, _ in self._done]
 
     def discard(self) -> None:
         """Forget everything that was not published."""
+        self._thread.shutdown(cancel_futures=True)
         for part in self._open.values():
-            part.writer.close()
+            with suppress(OSError):  # a full disk must not hide the first failure
+                part.writer.close()
         self._open.clear()
         shutil.rmtree(self._staging, ignore_errors=True)
 

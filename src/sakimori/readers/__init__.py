@@ -10,8 +10,8 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from sakimori.readers import (
-    exchange,
     argus,
+    exchange,
     exim,
     nfcapd,
     nfdump_csv,

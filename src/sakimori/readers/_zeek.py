@@ -293,7 +293,10 @@ def _reals(listed: Any) -> Any:
     """Turn lists of texts into lists of numbers; what is none becomes null."""
     if isinstance(listed, pa.ChunkedArray):
         return pa.chunked_array([_reals(c) for c in listed.chunks], pa.list_(pa.float64()))
-    values = listed.flatten()
+    try:
+        return listed.cast(pa.list_(pa.float64()))
+    except pa.ArrowInvalid:  # a text among the numbers: slower, value by value
+        values = listed.flatten()
     numbers = pc.if_else(
         pc.match_substring_regex(values, _REAL), values, pa.scalar(None, pa.string())
     ).cast(pa.float64())

@@ -52,6 +52,9 @@ FIRST_STEPS = {
 }
 
 
+_IN_TIMELINE, _LIGHT = 10, 0.5  # findings shown there, and the nats below which they are not
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One finding, told: what was seen, what it weighs, what it could be instead, what to do."""
@@ -87,7 +90,7 @@ def explain(host: Host, lang: str) -> Explanation:
         sentence=say.tr(VERDICTS[host.verdict], host=host.host, score=host.score),
         sum=_sum(host, say),
         points=points,
-        timeline=_timeline(points),
+        timeline=_timeline(points, say),
         steps=tuple(
             say.tr(step, host=host.host) for step in FIRST_STEPS[host.verdict]
         ) + tuple(dict.fromkeys(p.next for p in points if p.counted)),
@@ -167,8 +170,14 @@ def _sum(host: Host, say: Translator) -> str:
     )  # fmt: skip
 
 
-def _timeline(points: tuple[Point, ...]) -> tuple[tuple[datetime, str], ...]:
-    """Return when each counted behaviour began and was last seen, in time order."""
-    marks = [(p.finding.first_seen, f"▶ {p.says}") for p in points if p.nats > 0]
-    marks += [(p.finding.last_seen, f"■ {p.says}") for p in points if p.nats > 0]
-    return tuple(sorted(marks)[:40])
+def _timeline(points: tuple[Point, ...], say: Translator) -> tuple[tuple[datetime, str], ...]:
+    """Return when each behaviour that weighs began and was last seen, in time order."""
+    marks = []
+    for point in points[:_IN_TIMELINE]:
+        if point.nats < _LIGHT:
+            continue
+        finding = point.finding
+        marks.append((finding.first_seen, say.tr("begins: {what}", what=point.says)))
+        if finding.last_seen > finding.first_seen:
+            marks.append((finding.last_seen, say.tr("last seen: {what}", what=point.says)))
+    return tuple(sorted(marks))

@@ -1,0 +1,382 @@
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sakimori.detectors import beacon
+from sakimori.detectors.beacon import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Row = dict[str, Any]
+HOST, PEER, PORT = "10.0.0.5", "203.0.113.9", 4444
+NOTHING_LEFT_OUT = Config(min_score=0.0)
+
+
+def jittered(period_s: float, share: float, count: int, seed: int = 1) -> list[float]:
+    """Gaps of a timer that is off by up to `share` of its period."""
+    rnd = Random(seed)
+    return [period_s * (1 + rnd.uniform(-share, share)) for _ in range(count)]
+
+
+def at_random(mean_s: float, count: int, seed: int) -> list[float]:
+    rnd = Random(seed)
+    return [rnd.expovariate(1 / mean_s) for _ in range(count)]
+
+
+def places(found: Iterable[Row]) -> list[tuple[str, str, str, int]]:
+    return [(f["unit"], f["host"], f["peer"], f["peer_port"]) for f in found]
+
+
+@pytest.mark.parametrize(
+    ("gaps_s", "period_s", "least"),
+    [
+        pytest.param([60.0] * 40, 60, 0.8, id="metronome"),
+        pytest.param([60.0, 60.000001] * 20, 60, 0.8, id="microsecond-jitter"),
+        pytest.param(jittered(60, 0.1, 100), 60, 0.7, id="jitter-of-10-percent"),
+        pytest.param(jittered(60, 0.3, 100), 60, 0.6, id="jitter-of-30-percent"),
+        pytest.param(jittered(60, 0.5, 100), 60, 0.5, id="jitter-of-50-percent"),
+        pytest.param([300.0] * 90 + [57_000.0] + [300.0] * 90, 300, 0.8, id="off-overnight"),
+        pytest.param([300.0] * 90 + [259_200.0] + [300.0] * 90, 300, 0.8, id="off-for-a-weekend"),
+        pytest.param(jittered(900, 0.2, 32) * 5, 900, 0.6, id="a-working-week"),
+        pytest.param([60.0] * 180, 60, 0.8, id="infected-for-three-hours"),
+        pytest.param([14_400.0] * 12, 14_400, 0.5, id="every-four-hours"),
+        pytest.param([0.05, 0.2, 59.75] * 40, 60, 0.7, id="bursts-of-three"),
+        pytest.param([2.0] * 400, 2, 0.8, id="every-two-seconds"),
+    ],
+)
+def test_steady_calls_are_found(
+    hunt: Any, calls: Any, gaps_s: list[float], period_s: float, least: float
+) -> None:
+    (finding,) = hunt(beacon, conn=calls(HOST, PEER, PORT, gaps_s))
+    assert places([finding]) == [("address", HOST, PEER, PORT)]
+    assert finding["score"] > least
+    assert finding["period_s"] == pytest.approx(period_s, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("gaps_s", "columns"),
+    [
+        pytest.param([14_400.0] * 4, {}, id="fewer-than-min-calls"),
+        pytest.param([0.02] * 500, {}, id="one-burst"),
+        pytest.param([100_000.0] * 30, {}, id="longer-than-the-longest-gap"),
+        pytest.param([0.0] * 50, {}, id="all-at-one-time"),
+        pytest.param([1.0, 10.0, 100.0, 1000.0] * 20, {}, id="every-length-of-gap"),
+        pytest.param([60.0] * 40, {"proto": "icmp"}, id="icmp"),
+        pytest.param([60.0] * 40, {"proto": None}, id="protocol-not-known"),
+        pytest.param([60.0] * 40, {"dst_ip": "10.0.0.9"}, id="to-the-inside"),
+        pytest.param([60.0] * 40, {"dst_ip": "224.0.0.251"}, id="to-multicast"),
+        pytest.param([60.0] * 40, {"src_ip": "198.51.100.1"}, id="from-the-outside"),
+    ],
+)
+def test_other_calls_are_not(
+    hunt: Any, row: Any, calls: Any, gaps_s: list[float], columns: Row
+) -> None:
+    kept = ("ts", "uid", "src_ip", "dst_ip", "dst_port")
+    made = calls(HOST, PEER, PORT, gaps_s)
+    rows = [row("conn", **{**{name: r[name] for name in kept}, **columns}) for r in made]
+    assert hunt(beacon, conn=rows) == []
+
+
+@pytest.mark.parametrize("count", [6, 12, 40, 200])
+def test_calls_at_random_are_hardly_ever_found(hunt: Any, calls: Any, count: int) -> None:
+    hosts = 150
+    rows = [
+        call
+        for n in range(hosts)
+        for call in calls(f"10.1.0.{n}", f"203.0.{n}.9", PORT, at_random(60, count, n * 997))
+    ]
+    assert len(hunt(beacon, conn=rows)) <= hosts * 0.03
+
+
+def test_the_same_hosts_on_a_timer_are_all_found(hunt: Any, calls: Any) -> None:
+    rows = [
+        call
+        for n in range(50)
+        for call in calls(f"10.1.0.{n}", f"203.0.{n}.9", PORT, jittered(60, 0.3, 40, n))
+    ]
+    assert {f["host"] for f in hunt(beacon, conn=rows)} == {f"10.1.0.{n}" for n in range(50)}
+
+
+def test_more_jitter_scores_less(hunt: Any, calls: Any) -> None:
+    shares = [0.0, 0.2, 0.4, 0.6, 0.9]
+    rows = [
+        call
+        for n, share in enumerate(shares)
+        for call in calls(f"10.0.0.{n}", f"203.0.{n}.9", PORT, jittered(60, share, 300))
+    ]
+    found = hunt(beacon, NOTHING_LEFT_OUT, conn=rows)
+    assert [f["host"] for f in found] == [f"10.0.0.{n}" for n in range(len(shares))]
+    assert [f["jitter"] for f in found] == sorted(f["jitter"] for f in found)
+
+
+def test_more_calls_make_surer(hunt: Any, calls: Any) -> None:
+    rows = [
+        call
+        for count in (6, 12, 50, 200)
+        for call in calls(f"10.0.0.{count}", f"203.0.{count}.9", PORT, [60.0] * count)
+    ]
+    found = hunt(beacon, conn=rows)
+    assert [f["host"] for f in found] == ["10.0.0.200", "10.0.0.50", "10.0.0.12", "10.0.0.6"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "unanswered"),
+    [
+        pytest.param({"state": "S0", "dst_pkts": 0}, 1.0, id="no-answer"),
+        pytest.param({"state": "REJ", "dst_pkts": 1}, 1.0, id="refused"),
+        pytest.param({"state": None, "dst_pkts": 0}, 1.0, id="by-packets-only"),
+        pytest.param({"state": "SF", "dst_pkts": 9}, 0.0, id="answered"),
+        pytest.param({"state": None, "dst_pkts": None}, None, id="cannot-tell"),
+    ],
+)
+def test_unanswered_calls_count_as_calls(
+    hunt: Any, calls: Any, columns: Row, unanswered: float | None
+) -> None:
+    (finding,) = hunt(beacon, conn=calls(HOST, PEER, PORT, [60.0] * 40, **columns))
+    (answered,) = hunt(beacon, conn=calls(HOST, PEER, PORT, [60.0] * 40))
+    assert finding["unanswered"] == unanswered
+    assert finding["score"] == answered["score"]
+
+
+def test_retries_and_parallel_calls_are_one_call(hunt: Any, calls: Any) -> None:
+    (finding,) = hunt(beacon, conn=calls(HOST, PEER, PORT, [0.0, 0.3, 59.7] * 30))
+    assert finding["count"] == 31
+    assert finding["active"] == 1.0
+
+
+def test_the_hours_off_are_no_gap_of_the_timer(hunt: Any, calls: Any) -> None:
+    on = [300.0] * 60
+    (finding,) = hunt(beacon, conn=calls(HOST, PEER, PORT, [*on, 40_000.0, *on]))
+    assert finding["active"] == pytest.approx(120 / 121)
+    assert finding["regular"] == finding["cadence"] == 1.0
+
+
+def test_a_name_whose_addresses_change_is_one_peer(hunt: Any, row: Any) -> None:
+    seen = [
+        row("tls", n * 60.0, src_ip=HOST, dst_ip=f"203.0.{n}.7", server_name="c2.example.net")
+        for n in range(40)
+    ]
+    (finding,) = hunt(beacon, tls=seen)
+    assert places([finding]) == [("name", HOST, "c2.example.net", 443)]
+
+
+def test_names_come_from_tls_http_and_questions(hunt: Any, row: Any) -> None:
+    times = [n * 60.0 for n in range(40)]
+    peer = {"dst_ip": PEER}
+    found = hunt(
+        beacon,
+        tls=[row("tls", t, src_ip=HOST, **peer, server_name="a.example.net") for t in times],
+        http=[row("http", t, src_ip=HOST, **peer, host="b.example.net") for t in times],
+        dns=[row("dns", t, src_ip=HOST, query="c.example.net") for t in times],
+    )
+    assert sorted(places(found)) == [
+        ("name", HOST, "a.example.net", 443),
+        ("name", HOST, "b.example.net", 80),
+        ("name", HOST, "c.example.net", 53),
+    ]
+
+
+@pytest.mark.parametrize("name", ["printer", "9.113.0.203.in-addr.arpa"])
+def test_bare_and_reverse_names_are_no_peers(hunt: Any, row: Any, name: str) -> None:
+    asked = [row("dns", n * 60.0, src_ip=HOST, query=name) for n in range(40)]
+    assert hunt(beacon, dns=asked) == []
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pytest.param({"method": "CONNECT", "uri": "c2.example.net:443"}, id="tunnel"),
+        pytest.param({"method": "GET", "uri": "http://c2.example.net/a"}, id="absolute"),
+    ],
+)
+def test_calls_through_an_inside_proxy_are_seen_by_name(hunt: Any, row: Any, columns: Row) -> None:
+    asked = [
+        row("http", n * 60.0, src_ip=HOST, dst_ip="10.0.0.80", dst_port=3128,
+            host="c2.example.net", **columns)
+        for n in range(40)
+    ]  # fmt: skip
+    assert places(hunt(beacon, http=asked)) == [("name", HOST, "c2.example.net", 3128)]
+
+
+def test_an_inside_web_server_is_no_peer(hunt: Any, row: Any) -> None:
+    asked = [
+        row("http", n * 60.0, src_ip=HOST, dst_ip="10.0.0.80", host="intra.example.net")
+        for n in range(40)
+    ]
+    assert hunt(beacon, http=asked) == []
+
+
+def test_a_controller_that_moves_within_its_net_is_one_peer(hunt: Any, row: Any) -> None:
+    moving = [
+        row("conn", n * 60.0, src_ip=HOST, dst_ip=f"203.0.113.{n % 20}", dst_port=PORT)
+        for n in range(60)
+    ]
+    assert ("net", HOST, "203.0.113.0/24", PORT) in places(hunt(beacon, conn=moving))
+
+
+def test_one_address_of_a_net_is_not_also_a_net(hunt: Any, calls: Any) -> None:
+    found = hunt(beacon, conn=calls(HOST, PEER, PORT, [60.0] * 40))
+    assert [f["unit"] for f in found] == ["address"]
+
+
+def test_two_ports_of_a_net_are_two_peers(hunt: Any, calls: Any) -> None:
+    rows = calls(HOST, PEER, 4444, [60.0] * 40) + calls(HOST, "203.0.113.10", 5555, [45.0] * 40)
+    assert sorted(places(hunt(beacon, conn=rows))) == [
+        ("address", HOST, "203.0.113.10", 5555),
+        ("address", HOST, PEER, 4444),
+    ]
+
+
+def test_what_more_hosts_call_scores_less(hunt: Any, calls: Any) -> None:
+    everyone = [f"10.0.0.{n}" for n in range(1, 21)]
+    background = [
+        c for n, h in enumerate(everyone) for c in calls(h, f"198.{n}.0.1", 443, [9999.0])
+    ]
+
+    def score(callers: int) -> float:
+        rows = [c for h in everyone[:callers] for c in calls(h, PEER, PORT, [60.0] * 40)]
+        found = hunt(beacon, NOTHING_LEFT_OUT, conn=background + rows)
+        return max((f["score"] for f in found if f["peer"] == PEER), default=0.0)
+
+    scores = [score(callers) for callers in (1, 5, 10, 20)]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores)) == len(scores)
+    assert scores[-1] == 0.0
+
+
+def test_an_address_is_as_common_as_its_net(hunt: Any, calls: Any) -> None:
+    rows = [c for n in range(20) for c in calls(f"10.0.0.{n}", f"203.0.113.{n}", PORT, [60.0] * 40)]
+    assert hunt(beacon, conn=rows) == []
+
+
+def test_in_a_network_of_a_few_hosts_nothing_is_called_common(hunt: Any, calls: Any) -> None:
+    rows = [c for n in range(3) for c in calls(f"10.0.0.{n}", PEER, PORT, [60.0] * 40)]
+    found = hunt(beacon, conn=rows)
+    assert len(found) == 3
+    assert min(f["rarity"] for f in found) > 0.7
+
+
+@pytest.mark.parametrize("port", [123, 53, 5228])
+def test_ports_of_timers_weigh_less(hunt: Any, calls: Any, port: int) -> None:
+    config = NOTHING_LEFT_OUT
+    (timer,) = hunt(beacon, config, conn=calls(HOST, PEER, port, [60.0] * 40, proto="udp"))
+    (other,) = hunt(beacon, config, conn=calls(HOST, PEER, PORT, [60.0] * 40, proto="udp"))
+    assert timer["score"] < other["score"] / 2
+
+
+def test_time_service_is_not_found(hunt: Any, calls: Any) -> None:
+    assert hunt(beacon, conn=calls(HOST, PEER, 123, [64.0] * 500, proto="udp")) == []
+
+
+def test_a_finding_says_when_how_often_and_by_which_rows(hunt: Any, calls: Any) -> None:
+    rows = calls(HOST, PEER, PORT, [60.0] * 40)
+    (finding,) = hunt(beacon, conn=rows[::-1])
+    assert (finding["last_seen"] - finding["first_seen"]).total_seconds() == 2400
+    assert finding["count"] == 41
+    assert sorted(finding["evidence"]) == sorted(r["uid"] for r in rows[:20])
+
+
+def test_a_flood_is_no_timer(hunt: Any, calls: Any) -> None:
+    config = Config(max_calls=100)
+    assert hunt(beacon, config, conn=calls(HOST, PEER, PORT, [2.0] * 101)) == []
+    assert len(hunt(beacon, config, conn=calls(HOST, PEER, PORT, [2.0] * 99))) == 1
+
+
+def test_ipv6_peers_are_found(hunt: Any, row: Any) -> None:
+    rows = [
+        row("conn", n * 60.0, src_ip="fd00::5", dst_ip="2001:db8::9", src_inside=True,
+            dst_inside=False)
+        for n in range(40)
+    ]  # fmt: skip
+    assert places(hunt(beacon, conn=rows)) == [("address", "fd00::5", "2001:db8::9", 443)]
+
+
+SEEDS = st.integers(0, 2**32)
+FEW = settings(max_examples=15, deadline=None)
+
+
+def two(hunt: Any, one: list[Row], other: list[Row]) -> list[Row]:
+    """Return the findings about two hosts, each with its own peer, without who and when."""
+    found = hunt(beacon, NOTHING_LEFT_OUT, conn=one + other)
+    by_host = {f["host"]: f for f in found}
+    assert len(found) == len(by_host) == 2
+    without = ("host", "peer", "evidence", "first_seen", "last_seen")
+    return [
+        {name: value for name, value in by_host[rows[0]["src_ip"]].items() if name not in without}
+        for rows in (one, other)
+    ]
+
+
+@FEW
+@given(seed=SEEDS, host=st.integers(1, 254))
+def test_names_of_hosts_change_nothing(hunt: Any, calls: Any, seed: int, host: int) -> None:
+    gaps = jittered(60, 0.4, 50, seed)
+    renamed = calls(f"10.7.7.{host}", "198.51.100.9", PORT, gaps)
+    one, other = two(hunt, calls(HOST, PEER, PORT, gaps), renamed)
+    assert one == other
+
+
+@FEW
+@given(seed=SEEDS)
+def test_the_order_of_rows_changes_nothing(hunt: Any, calls: Any, seed: int) -> None:
+    gaps = jittered(60, 0.4, 50, seed)
+    mixed = calls("10.0.0.6", "198.51.100.9", PORT, gaps)
+    Random(seed).shuffle(mixed)
+    one, other = two(hunt, calls(HOST, PEER, PORT, gaps), mixed)
+    assert one == other
+
+
+@FEW
+@given(seed=SEEDS, factor=st.floats(0.2, 500))
+def test_the_pace_changes_nothing(hunt: Any, calls: Any, seed: int, factor: float) -> None:
+    gaps = jittered(60, 0.6, 40, seed)
+    paced = calls("10.0.0.6", "198.51.100.9", PORT, [g * factor for g in gaps])
+    one, other = two(hunt, calls(HOST, PEER, PORT, gaps), paced)
+    assert other.pop("period_s") == pytest.approx(one.pop("period_s") * factor, rel=1e-4)
+    assert one == pytest.approx(other, abs=1e-4)
+
+
+@FEW
+@given(seed=SEEDS, others=st.integers(1, 30))
+def test_other_traffic_changes_nothing(hunt: Any, calls: Any, seed: int, others: int) -> None:
+    rows = calls(HOST, PEER, PORT, jittered(60, 0.4, 50, seed))
+    noise = [
+        c
+        for n in range(others)
+        for c in calls(f"10.9.0.{n}", f"198.51.{n}.1", 443, at_random(30, 20, seed + n))
+    ]
+    noise += calls(HOST, "198.51.100.1", 443, at_random(30, 40, seed))
+    (alone,) = hunt(beacon, NOTHING_LEFT_OUT, conn=rows)
+    assert alone in hunt(beacon, NOTHING_LEFT_OUT, conn=rows + noise)
+
+
+@FEW
+@given(gaps=st.lists(st.floats(0, 200_000), max_size=60))
+def test_scores_stay_between_0_and_1_whatever_the_calls(
+    hunt: Any, calls: Any, gaps: list[float]
+) -> None:
+    for finding in hunt(beacon, NOTHING_LEFT_OUT, conn=calls(HOST, PEER, PORT, gaps)):
+        assert 0 <= finding["score"] <= 1
+        assert finding["count"] >= NOTHING_LEFT_OUT.min_calls
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"min_calls": 3},
+        {"min_score": 2.0},
+        {"min_gap_s": 0.0},
+        {"min_gap_s": 60.0, "max_gap_s": 60.0},
+    ],
+    ids=str,
+)
+def test_limits_that_could_match_nothing_are_refused(bad: dict[str, Any]) -> None:
+    make: Callable[..., Config] = Config
+    with pytest.raises(ValueError, match="need"):
+        make(**bad)

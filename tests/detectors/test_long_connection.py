@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import math
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from sakimori.detectors import long_connection
+from sakimori.detectors.long_connection import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Row = dict[str, Any]
+HOST, PEER, PORT = "10.0.0.5", "203.0.113.9", 4444
+HOUR = 3600.0
+EVERYTHING = Config(min_score=0.0)
+
+
+@pytest.fixture(scope="session")
+def held(row: Any) -> Any:
+    """`held((begin, length), ...)`: connections of the host to the peer, in seconds."""
+
+    def make(*intervals: tuple[float, float | None], **columns: Any) -> list[Row]:
+        place = {"src_ip": HOST, "dst_ip": PEER, "dst_port": PORT, **columns}
+        return [row("conn", begin, duration=length, **place) for begin, length in intervals]
+
+    return make
+
+
+def stretches(intervals: Iterable[tuple[float, float]], bridge: float) -> list[float]:
+    """The lengths of what the intervals cover, written plainly."""
+    joined: list[list[float]] = []
+    for begin, length in sorted(intervals):
+        if joined and begin <= joined[-1][1] + bridge:
+            joined[-1][1] = max(joined[-1][1], begin + length)
+        else:
+            joined.append([begin, begin + length])
+    return [end - begin for begin, end in joined]
+
+
+@pytest.mark.parametrize(
+    ("intervals", "cover_s", "total_s"),
+    [
+        pytest.param([(0, 4 * HOUR)], 4 * HOUR, 4 * HOUR, id="one"),
+        pytest.param([(0, HOUR)] * 20, HOUR, HOUR, id="twenty-in-parallel-are-one"),
+        pytest.param([(0, HOUR), (1800, HOUR)], 1.5 * HOUR, 1.5 * HOUR, id="overlapping"),
+        pytest.param([(0, HOUR), (600, 60)], HOUR, HOUR, id="one-within-another"),
+        pytest.param([(0, HOUR), (600, 60), (3500, HOUR)], 7100, 7100, id="over-a-short-one"),
+        pytest.param([(0, HOUR), (3610, HOUR)], 7210, 7210, id="split-by-the-sensor"),
+        pytest.param([(n * 310, 300) for n in range(12)], 3710, 3710, id="split-many-times"),
+        pytest.param([(0, HOUR), (3700, HOUR)], HOUR, 2 * HOUR, id="opened-again-later"),
+        pytest.param([(0, 1800), (5000, HOUR)], HOUR, 5400, id="the-longest-counts"),
+    ],
+)
+def test_the_time_covered_is_the_union(
+    hunt: Any, held: Any, intervals: list[tuple[float, float]], cover_s: float, total_s: float
+) -> None:
+    (finding,) = hunt(long_connection, conn=held(*intervals))
+    assert (finding["cover_s"], finding["total_s"]) == (cover_s, total_s)
+    assert finding["count"] == len(intervals)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "columns"),
+    [
+        pytest.param([(0, 600)], {}, id="ten-minutes"),
+        pytest.param([(0, 600)] * 20, {}, id="twenty-parallel-downloads"),
+        pytest.param([(n * 700, 600) for n in range(20)], {}, id="one-after-the-other"),
+        pytest.param([(n * 15, 10) for n in range(1000)], {}, id="many-short-ones"),
+        pytest.param([(0, None)] * 5, {}, id="length-not-known"),
+        pytest.param([(0, math.nan)] * 5, {}, id="length-not-a-number"),
+        pytest.param([(0, math.inf)], {}, id="length-without-end"),
+        pytest.param([(HOUR, -4 * HOUR)], {}, id="length-below-zero"),
+        pytest.param([(0, 4 * HOUR)], {"proto": "icmp"}, id="icmp"),
+        pytest.param([(0, 4 * HOUR)], {"dst_ip": "10.0.0.9"}, id="inside"),
+        pytest.param([(0, 4 * HOUR)], {"dst_ip": "224.0.0.251"}, id="multicast"),
+        pytest.param([(0, 4 * HOUR)], {"src_ip": "198.51.100.1"}, id="from-outside"),
+    ],
+)
+def test_other_connections_are_not_found(
+    hunt: Any, held: Any, intervals: list[tuple[float, float | None]], columns: Row
+) -> None:
+    assert hunt(long_connection, conn=held(*intervals, **columns)) == []
+
+
+def test_a_length_that_is_not_known_takes_nothing_from_one_that_is(hunt: Any, held: Any) -> None:
+    known = [(0, 2 * HOUR)]
+    (alone,) = hunt(long_connection, conn=held(*known))
+    unknown = [(60, None), (4000, math.nan), (4100, math.inf)]
+    assert hunt(long_connection, conn=held(*known, *unknown)) == [alone]
+
+
+def test_longer_scores_more_up_to_the_full_length(hunt: Any, held: Any) -> None:
+    hours = [0.3, 0.5, 1, 2, 12]
+    rows = [
+        r
+        for n, h in enumerate(hours)
+        for r in held((0, h * HOUR), src_ip=f"10.0.0.{n}", dst_ip=f"203.0.{n}.9")
+    ]
+    scores = [f["score"] for f in sorted(hunt(long_connection, conn=rows), key=lambda f: f["host"])]
+    assert scores == sorted(scores)
+    assert len(set(scores[:4])) == 4
+    assert scores[3] == scores[4] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("port", sorted(long_connection.HELD_PORTS))
+def test_ports_where_holding_on_is_normal_weigh_less(hunt: Any, held: Any, port: int) -> None:
+    rows = held((0, 3 * HOUR)) + held((0, 3 * HOUR), src_ip="10.0.0.6", dst_port=port)
+    found = {f["peer_port"]: f for f in hunt(long_connection, EVERYTHING, conn=rows)}
+    assert found[port]["held_port"]
+    assert not found[PORT]["held_port"]
+    assert found[port]["score"] < found[PORT]["score"]
+
+
+def test_a_host_that_holds_many_peers_is_halved(hunt: Any, held: Any) -> None:
+    def score(peers: int) -> float:
+        rows = [r for n in range(peers) for r in held((0, 3 * HOUR), dst_ip=f"203.0.{n}.9")]
+        found = hunt(long_connection, EVERYTHING, conn=rows)
+        assert {f["peers"] for f in found} == {peers}
+        return float(found[0]["score"])
+
+    few, many = score(Config().many_peers), score(Config().many_peers + 1)
+    assert many == pytest.approx(few / 2)
+
+
+def test_a_peer_that_all_hosts_use_is_not_found(hunt: Any, held: Any) -> None:
+    rows = [r for n in range(20) for r in held((0, 3 * HOUR), src_ip=f"10.0.0.{n}")]
+    assert hunt(long_connection, conn=rows) == []
+
+
+def test_an_address_of_a_common_net_is_common(hunt: Any, held: Any) -> None:
+    rows = [
+        r
+        for n in range(20)
+        for r in held((0, 3 * HOUR), src_ip=f"10.0.0.{n}", dst_ip=f"203.0.113.{n}")
+    ]
+    assert hunt(long_connection, conn=rows) == []
+
+
+def test_bytes_are_given_for_each_minute(hunt: Any, held: Any) -> None:
+    (finding,) = hunt(
+        long_connection, conn=held((0, 2 * HOUR), src_bytes=60_000, dst_bytes=60_000)
+    )
+    assert finding["bytes_per_minute"] == pytest.approx(1000)
+
+
+def test_bytes_that_are_not_known_stay_unknown(hunt: Any, held: Any) -> None:
+    (finding,) = hunt(long_connection, conn=held((0, 2 * HOUR), src_bytes=60_000))
+    assert finding["bytes_per_minute"] is None
+
+
+def test_the_rows_behind_it_are_of_the_longest_stretch(hunt: Any, held: Any) -> None:
+    rows = held((0, 1000), (5000, 2 * HOUR), (5100, HOUR))
+    (finding,) = hunt(long_connection, conn=rows)
+    assert sorted(finding["evidence"]) == sorted(r["uid"] for r in rows[1:])
+
+
+# Whole seconds and few of them, so that many connections begin at one time.
+INTERVALS = st.lists(
+    st.tuples(st.integers(0, 60).map(lambda n: n * 100.0), st.integers(20, 3000).map(float)),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(intervals=INTERVALS, seed=st.integers(0, 2**32))
+@example(intervals=[(0.0, 1000.0)] * 12 + [(1005.0, 1000.0)] * 12, seed=1)
+def test_any_intervals_cover_what_the_plain_union_covers(
+    hunt: Any, held: Any, intervals: list[tuple[float, float]], seed: int
+) -> None:
+    mixed = Random(seed).sample(intervals, len(intervals))
+    found = hunt(long_connection, EVERYTHING, conn=held(*mixed))
+    lengths = stretches(intervals, EVERYTHING.bridge_s)
+    if max(lengths) < EVERYTHING.min_cover_s:
+        assert found == []
+    else:
+        assert [(f["cover_s"], f["total_s"]) for f in found] == [(max(lengths), sum(lengths))]
+
+
+@pytest.mark.parametrize("bad", [{"min_cover_s": 0.0}, {"min_cover_s": 7200.0}], ids=str)
+def test_limits_that_could_match_nothing_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="need"):
+        Config(**bad)
