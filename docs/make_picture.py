@@ -32,8 +32,11 @@ PICTURES = {"hunt.svg": "en", "hunt.ja.svg": "ja"}
 COLUMNS = 112
 CELL, LINE, EDGE, BAR = 8.4, 19, 16, 34  # px: a character's width, a line's height, margins
 FONTS = "ui-monospace,Menlo,Consolas,'DejaVu Sans Mono','Noto Sans Mono CJK JP',monospace"
-COLOURS = {"red": "#ff7b72", "yellow": "#e3b341"}
-STYLE = f"text{{font:14px {FONTS};fill:#d6deeb;white-space:pre}}.b{{font-weight:bold}}"
+COLOURS = {1: "#ff7b72", 3: "#e3b341"}  # red, yellow
+STYLE = (
+    f"text{{font:14px {FONTS};fill:#d6deeb}}.b{{font-weight:bold}}"
+    ".w{font-size:16.5px}"  # wide letters fill their two cells
+)
 
 
 class Screen(io.StringIO):
@@ -78,14 +81,14 @@ def drawn(text: str, title: str) -> str:
 def _line(segments: list[Segment], y: int) -> Iterator[str]:
     column = 0
     for text, style, _ in segments:
-        bold = ' class="b"' if style and style.bold else ""
-        name = style.color.name if style and style.color else ""
-        fill = f' style="fill:{COLOURS[name]}"' if name in COLOURS else ""
+        colour = COLOURS.get(style.color.number or 0) if style and style.color else None
+        fill = f' style="fill:{colour}"' if colour else ""
         for run in _runs(text):
-            if run.strip():
-                x, length = EDGE + column * CELL, cell_len(run) * CELL
-                where = f'x="{x:.1f}" y="{y}" textLength="{length:.1f}"'
-                yield f"<text {where}{bold}{fill}>{escape(run)}</text>"
+            if shape := run.strip():
+                x = EDGE + (column + len(run) - len(run.lstrip())) * CELL
+                where = f'x="{x:.1f}" y="{y}" textLength="{cell_len(shape) * CELL:.1f}"'
+                kind = "b " * bool(style and style.bold) + "w" * (cell_len(shape) > len(shape))
+                yield f'<text {where} class="{kind.strip()}"{fill}>{escape(shape)}</text>'
             column += cell_len(run)
 
 

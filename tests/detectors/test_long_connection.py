@@ -182,6 +182,14 @@ def test_any_intervals_cover_what_the_plain_union_covers(
         assert [(f["cover_s"], f["total_s"]) for f in found] == [(max(lengths), sum(lengths))]
 
 
+def test_connections_that_begin_together_are_joined_on_every_thread(hunt: Any, held: Any) -> None:
+    pieces = [(0.0, 1000.0)] * 50 + [(1005.0, 1000.0)] * 50
+    rows = [r for n in range(400) for r in held(*pieces, src_ip=f"10.0.{n // 200}.{n % 200}")]
+    Random(1).shuffle(rows)
+    found = hunt(long_connection, EVERYTHING, conn=rows)
+    assert [(f["cover_s"], f["total_s"]) for f in found] == [(2005.0, 2005.0)] * 400
+
+
 @pytest.mark.parametrize("bad", [{"min_cover_s": 0.0}, {"min_cover_s": 7200.0}], ids=str)
 def test_limits_that_could_match_nothing_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="need"):

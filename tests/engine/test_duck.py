@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    Open = Callable[..., Duck]
+
 NOON = 1_700_049_600_000_000  # 2023-11-15 12:00 UTC
 HOUR = 3_600_000_000
-Open = "Callable[..., Duck]"
 
 
 @pytest.fixture

@@ -174,6 +174,7 @@ def test_removing_what_is_gone_is_no_error(lake: Lake) -> None:
 def test_a_disk_that_refuses_is_an_engine_error_and_leaves_nothing_half(lake: Lake) -> None:
     writer = lake.writer("s1")
     writer.add("conn", batch([NOON]))
+    lake.root.mkdir(exist_ok=True)
     (lake.root / "conn").write_bytes(b"in the way")
     with pytest.raises(EngineError, match="cannot be written") as raised:
         writer.publish()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sakimori import config
+from sakimori import config, readers
 from sakimori.app import tending
 from sakimori.app.detecting import Coverage, run_detectors
 from sakimori.app.ingest import Importer, Outcome
@@ -488,5 +488,6 @@ def _refuse_nothing(outcomes: Sequence[Outcome], paths: Sequence[str]) -> None:
     raise SourceError(
         f"nothing was readable: {reason or 'the folder is empty'}",
         where=", ".join(paths),
-        hint=(failed.hint if failed else "") or "see docs/reference/formats.md for the formats",
+        hint=(failed.hint if failed else "")
+        or f"formats: {'; '.join(r.TITLE for r in readers.load_all().values())}",
     )

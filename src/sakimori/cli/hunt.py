@@ -53,7 +53,7 @@ def hunt(  # noqa: PLR0913, PLR0917 - one parameter per option
         report = ws.hunt(**bounds, progress=progress)
         _tell_import(outcomes)
         print_report(report, ws, form)
-        _fail_for_unread(outcomes)
+        _warn_of_unread(outcomes)
         check_parts(report)
 
 
@@ -77,7 +77,7 @@ def import_(
         ]  # fmt: skip
         out.print_rows(rows, form, ("path", "format", "table", "rows", "rejected", "note"))
         _tell_import(outcomes)
-        _fail_for_unread(outcomes)
+        _warn_of_unread(outcomes)
 
 
 def _utc(time: datetime | None) -> datetime | None:
@@ -104,16 +104,14 @@ def _tell_import(outcomes: Sequence[Outcome]) -> None:
         out.say('  see them all: sakimori sql "SELECT * FROM rejects" --workspace DIR')
 
 
-def _fail_for_unread(outcomes: Sequence[Outcome]) -> None:
-    """Raise, after everything was shown, when a whole file could not be read."""
-    from sakimori.errors import PartFailedError  # noqa: PLC0415
+def _warn_of_unread(outcomes: Sequence[Outcome]) -> None:
+    """Name the files that could not be read at all, though others could."""
+    from sakimori.hostile import visible  # noqa: PLC0415
 
-    failed = [o for o in outcomes if o.failed]
-    if failed:
-        raise PartFailedError(
-            f"{len(failed)} of {len(outcomes)} files could not be read, the first: {failed[0].failed}",
-            hint=failed[0].hint,
-        )
+    for outcome in [o for o in outcomes if o.failed]:
+        out.say(f"warning: could not be read: {visible(outcome.failed, 400)}")
+        if outcome.hint:
+            out.say(f"  hint: {visible(outcome.hint)}")
 
 
 def print_report(report: Report, workspace: Workspace, form: Format) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import ibis
+from ibis import _
 
 from sakimori.tables import CORE, EVIDENCE_LIMIT
 
@@ -33,6 +34,11 @@ def resolvers(dns: ibis.Table, clients: int = 3) -> ibis.Table:
     asked = dns.filter(dns.src_inside, dns.dst_inside)
     busy = asked.group_by("dst_ip").having(asked.src_ip.nunique() >= clients).agg()
     return busy.select(src_ip="dst_ip")
+
+
+def asked(dns: ibis.Table) -> ibis.Table:
+    """Return the questions of inside hosts, those of resolvers (their clients' really) left out."""
+    return dns.anti_join(resolvers(dns), ["src_ip"]).filter(_.src_inside)
 
 
 def network_of(address: Any) -> Any:

@@ -33,6 +33,7 @@ from ibis import _
 from sakimori.detectors._common import (
     WITH_PORTS,
     as_findings,
+    asked,
     network_of,
     outbound,
     ramp,
@@ -52,7 +53,7 @@ READS = {
     "tls": ("ts", "uid", "src_ip", "dst_port", "server_name", "src_inside", "dst_inside"),
     "http": ("ts", "uid", "src_ip", "dst_port", "host", "method", "uri", "src_inside",
              "dst_inside"),
-    "dns": ("ts", "uid", "src_ip", "query", "src_inside"),
+    "dns": ("ts", "uid", "src_ip", "dst_ip", "query", "src_inside", "dst_inside"),
     "prevalence": ("kind", "peer", "hosts", "all_hosts"),
 }  # fmt: skip
 NEEDS = (("conn.dst_ip",), ("tls.server_name",), ("http.host",), ("dns.query",))
@@ -162,7 +163,7 @@ def _by_name(tls: ibis.Table, http: ibis.Table, dns: ibis.Table) -> ibis.Table:
     calls = ibis.union(
         _named(outbound(tls), "server_name", _.dst_port, tcp),
         _named(web(http), "host", _.dst_port, tcp),
-        _named(dns.filter(dns.src_inside), "query", ibis.literal(53, "int32"), udp),
+        _named(asked(dns), "query", ibis.literal(53, "int32"), udp),
     )
     return calls.filter(_.peer.contains("."), ~_.peer.endswith(".arpa"))
 
@@ -196,8 +197,8 @@ def _worth_sorting(calls: ibis.Table, prevalence: ibis.Table, config: Config) ->
     nets = known.filter(known.unit == "net").select(net="peer", net_hosts="hosts")
     table = often.left_join(known, ["unit", "peer"]).drop("unit_right", "peer_right")
     table = table.mutate(net=network_of(table.peer)).left_join(nets, "net")
-    hosts = ibis.greatest(table.hosts.fill_null(1), table.net_hosts.fill_null(1))
-    rare = rarity(hosts, table.all_hosts.fill_null(1))
+    hosts = table.hosts.fill_null(1)
+    rare = rarity(ibis.greatest(hosts, table.net_hosts.fill_null(1)), table.all_hosts.fill_null(1))
     # The port of a DNS question says nothing about the timer behind the name.
     by_port = table.peer_port.cases(*TIMER_PORTS.items(), else_=1.0)
     prior = (table.unit == "name").ifelse(1.0, by_port)

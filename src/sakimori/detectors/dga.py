@@ -28,7 +28,7 @@ from typing import Any
 import ibis
 from ibis import _
 
-from sakimori.detectors._common import as_findings, ramp, resolvers, sample
+from sakimori.detectors._common import as_findings, asked, ramp, sample
 from sakimori.detectors._names import oddness
 
 NAME = "dga"
@@ -144,25 +144,28 @@ def _addresses(judged: ibis.Table) -> ibis.Table:
 
 def _registered(dns: ibis.Table) -> ibis.Table:
     """Return questions of inside hosts with their registered name and its first label."""
-    asked = dns.anti_join(resolvers(dns), ["src_ip"]).filter(
-        _.src_inside,
+    questions = asked(dns).filter(
         _.query.contains("."),
         _.qtype.isnull() | _.qtype.isin(("A", "AAAA")),
         _.rcode.notnull(),
     )
-    parts = asked.query.split(".")
+    parts = questions.query.split(".")
     size = parts.length()
-    asked = asked.mutate(tld=parts[size - 1], second=parts[size - 2], size=size, parts=parts)
-    deep = (asked.tld.length() == 2) & asked.second.isin(SHARED_SECOND) & (asked.size > 2)
-    label = deep.ifelse(asked.parts[asked.size - 3], asked.second)
-    ending = deep.ifelse(asked.second.concat(".", asked.tld), asked.tld)
-    is_name = ~asked.tld.isin(LOCAL) & ~asked.tld.re_search("^[0-9]")
-    answered: Any = asked.answers.length() > 0
-    return asked.filter(is_name).select(
-        "ts", "uid", host="src_ip", hour=asked.ts.truncate("h"), label=label,
-        name=label.concat(".", ending), missing=asked.rcode == "NXDOMAIN",
-        address=asked.answers[asked.answers.length() - 1],
-        resolved=((asked.rcode == "NOERROR") & answered).fill_null(False),
+    questions = questions.mutate(
+        tld=parts[size - 1], second=parts[size - 2], size=size, parts=parts
+    )
+    deep = (
+        (questions.tld.length() == 2) & questions.second.isin(SHARED_SECOND) & (questions.size > 2)
+    )
+    label = deep.ifelse(questions.parts[questions.size - 3], questions.second)
+    ending = deep.ifelse(questions.second.concat(".", questions.tld), questions.tld)
+    is_name = ~questions.tld.isin(LOCAL) & ~questions.tld.re_search("^[0-9]")
+    answered: Any = questions.answers.length() > 0
+    return questions.filter(is_name).select(
+        "ts", "uid", host="src_ip", hour=questions.ts.truncate("h"), label=label,
+        name=label.concat(".", ending), missing=questions.rcode == "NXDOMAIN",
+        address=questions.answers[questions.answers.length() - 1],
+        resolved=((questions.rcode == "NOERROR") & answered).fill_null(False),
     )  # fmt: skip
 
 

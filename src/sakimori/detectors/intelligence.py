@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import ibis
 from ibis import _
 
-from sakimori.detectors._common import as_findings, sample
+from sakimori.detectors._common import as_findings, asked, sample
 
 NAME = "intelligence"
 TECHNIQUE = "T1071"
@@ -29,7 +29,7 @@ KIND = "intelligence"
 DOES = ""
 READS = {
     "conn": ("ts", "uid", "src_ip", "dst_ip", "dst_port", "proto", "src_inside", "dst_inside"),
-    "dns": ("ts", "uid", "src_ip", "query", "src_inside"),
+    "dns": ("ts", "uid", "src_ip", "dst_ip", "query", "src_inside", "dst_inside"),
     "tls": ("ts", "uid", "src_ip", "dst_ip", "dst_port", "server_name", "ja3", "ja4",
             "cert_hashes", "src_inside"),
     "http": ("ts", "uid", "src_ip", "dst_port", "host", "uri", "src_inside"),
@@ -166,7 +166,7 @@ def _names(dns: ibis.Table, tls: ibis.Table, http: ibis.Table, indicator: ibis.T
     """Return uses of a listed name or of a name below it."""
     listed = indicator.filter(_.kind == "name").select("kind", "value").distinct()
     uses = ibis.union(
-        _named(dns, "query", ibis.literal(53, "int32"), "udp"),
+        _named(asked(dns), "query", ibis.literal(53, "int32"), "udp"),
         _named(tls, "server_name", _.dst_port, "tcp"),
         _named(http, "host", _.dst_port, "tcp"),
     )

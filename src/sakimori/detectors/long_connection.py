@@ -71,6 +71,7 @@ class Config:
     full_cover_s: float = 7_200.0
     bridge_s: float = 15.0  # a sensor splits a connection, it does not pause it
     min_piece_s: float = 20.0  # shorter connections are not looked at
+    max_piece_s: float = 31_622_400.0  # a year; a longer one is a broken record
     min_score: float = 0.15
     many_peers: int = 6
 
@@ -83,7 +84,9 @@ def detect(conn: ibis.Table, prevalence: ibis.Table, config: Config) -> ibis.Tab
     """Return the findings. Lazy: nothing runs here."""
     pieces = (
         outbound(conn)
-        .filter(_.proto.isin(WITH_PORTS), _.duration >= config.min_piece_s)
+        .filter(
+            _.proto.isin(WITH_PORTS), _.duration.between(config.min_piece_s, config.max_piece_s)
+        )
         .select(
             host="src_ip",
             peer="dst_ip",
@@ -117,7 +120,10 @@ def detect(conn: ibis.Table, prevalence: ibis.Table, config: Config) -> ibis.Tab
 def _stretches(pieces: ibis.Table, config: Config) -> ibis.Table:
     """Join intervals that overlap or nearly touch: one row per unbroken stretch."""
     before = ibis.window(group_by=KEY, order_by="begin", preceding=(None, 1))
-    so_far = ibis.window(group_by=KEY, order_by="begin", preceding=None, following=0)
+    # Of pieces that begin together the one that starts a stretch comes first.
+    so_far = ibis.window(
+        group_by=KEY, order_by=["begin", _.starts.desc()], preceding=None, following=0
+    )
     marked = pieces.mutate(reached=_.end.max().over(before))
     starts = (marked.reached.isnull() | (marked.begin > marked.reached + config.bridge_s)).cast(
         "int64"
@@ -141,8 +147,8 @@ def _weigh(held: ibis.Table, prevalence: ibis.Table, config: Config) -> ibis.Tab
     nets = prevalence.filter(_.kind == "net").select(net="peer", net_hosts="hosts")
     table = held.left_join(known, "peer").drop("peer_right")
     table = table.mutate(net=network_of(table.peer)).left_join(nets, "net")
-    hosts = ibis.greatest(table.hosts.fill_null(1), table.net_hosts.fill_null(1))
-    rare = rarity(hosts, table.all_hosts.fill_null(1))
+    hosts = table.hosts.fill_null(1)
+    rare = rarity(ibis.greatest(hosts, table.net_hosts.fill_null(1)), table.all_hosts.fill_null(1))
     prior = table.peer_port.cases(*HELD_PORTS.items(), else_=1.0)
     length = 0.5 + 0.5 * ramp(
         table.cover_s.ln(), math.log(config.min_cover_s), math.log(config.full_cover_s)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MIN_CONTROLLER = 0.05
 COMMANDS = ("control", "names", "intelligence")  # kinds of evidence that name who commands
-JOINS = 0.6  # a controller must be this likely before it joins hosts to one botnet
+JOINS = 0.4  # a controller must be this likely before it joins hosts to one botnet
 
 
 def judge_hosts(findings: Iterable[Finding], is_inside: Callable[[str], bool]) -> list[Host]:
@@ -78,8 +78,9 @@ def _families(findings: Iterable[Finding]) -> tuple[str, ...]:
 def judge_controllers(hosts: Iterable[Host]) -> list[Controller]:
     """Return the peers that may command the infected and suspected hosts, most likely first.
 
-    A peer's score is what its callers' findings say together: 1 - product of (1 - s x host's
-    score), so that a peer several bots call rises above each one's other peers.
+    A peer's score is what its callers' findings say together: 1 - product of (1 - belief x host's
+    score), so that a peer several bots call rises above each one's other peers; times the share
+    of bots among the inside hosts that use it.
     """
     claims: defaultdict[str, list[tuple[Host, Weight]]] = defaultdict(list)
     for host in hosts:
@@ -111,13 +112,16 @@ def _controller(peer: str, claims: Sequence[tuple[Host, Weight]]) -> Controller:
     doubt = 1.0
     for belief in best.values():
         doubt *= 1 - belief
+    users = max((int(w.finding.details.get("hosts") or 0) for _, w in claims), default=0)
+    # Bots use what everybody uses, too: a peer whose other users are clean commands nobody.
+    exclusive = len(best) / max(users, len(best))
     strongest = max(claims, key=lambda c: c[1].nats)[1].finding
     kind: Literal["address", "name"] = "address" if is_address(peer) else "name"
     return Controller(
         controller=peer,
         kind=kind,
         port=strongest.peer_port,
-        score=round(1 - doubt, 4),
+        score=round((1 - doubt) * exclusive, 4),
         bots=tuple(sorted(best)),
         families=_families(w.finding for _, w in claims),
         sinkhole=any(bool(w.finding.details.get("sinkhole")) for _, w in claims),
@@ -168,7 +172,7 @@ def _acting_alike(hosts: Iterable[Host]) -> list[list[str]]:
 
 def _botnet(members: Sequence[Host], controllers: Sequence[Controller]) -> Botnet | None:
     names = {h.host for h in members}
-    shared = [c for c in controllers if names & set(c.bots) and c.score >= 0.2]
+    shared = [c for c in controllers if names & set(c.bots) and c.score >= JOINS]
     if not shared and len(members) < 2:
         return None
     families = sorted({f for h in members for f in h.families})
