@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from sakimori.detectors._prevalence import prevalence
-from sakimori.tables import ALL
+from sakimori.tables import ALL, CORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -75,7 +75,7 @@ class Hunt:
     """Runs detectors over rows. A detector's SQL is compiled once for each of its settings."""
 
     ibis: Any
-    compiled: dict[Any, str] = field(default_factory=dict)
+    compiled: dict[Any, str] = field(default_factory=dict, repr=False)
 
     def __call__(self, detector: Detector, config: Any = None, **tables: list[Row]) -> list[Row]:
         """Return the findings, strongest first. Tables that are not named are empty."""
@@ -89,7 +89,8 @@ class Hunt:
         if key not in self.compiled:
             given = {n: self.ibis.table(n).select(*c) for n, c in detector.READS.items()}
             self.compiled[key] = self.compile(detector.detect(**given, config=settings))
-        found = self.run(self.compiled[key])
+        declared = ibis.schema({**CORE, **detector.DETAILS}).to_pyarrow()
+        found = self.run(self.compiled[key]).cast(declared).to_pylist()
         return sorted(found, key=lambda f: (-f["score"], f["host"], f["peer"] or ""))
 
     def prevalence(self) -> list[Row]:
@@ -97,7 +98,8 @@ class Hunt:
         if "prevalence" not in self.compiled:
             given = [self.ibis.table(name) for name in ("conn", "tls", "http", "dns")]
             self.compiled["prevalence"] = self.compile(prevalence(*given))
-        return self.run(self.compiled["prevalence"])
+        rows: list[Row] = self.run(self.compiled["prevalence"]).to_pylist()
+        return rows
 
     def give(self, name: str, rows: Iterable[Row]) -> None:
         """Make the rows the content of a table; columns they lack are null."""
@@ -109,10 +111,9 @@ class Hunt:
         expression.to_pyarrow()
         return str(ibis.to_sql(expression, dialect="duckdb"))
 
-    def run(self, sql: str) -> list[Row]:
+    def run(self, sql: str) -> pa.Table:
         """Return the rows of a query."""
-        rows: list[Row] = self.ibis.con.execute(sql).to_arrow_table().to_pylist()
-        return rows
+        return self.ibis.con.execute(sql).to_arrow_table()
 
 
 @pytest.fixture(scope="session")

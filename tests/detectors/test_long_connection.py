@@ -142,9 +142,7 @@ def test_an_address_of_a_common_net_is_common(hunt: Any, held: Any) -> None:
 
 
 def test_bytes_are_given_for_each_minute(hunt: Any, held: Any) -> None:
-    (finding,) = hunt(
-        long_connection, conn=held((0, 2 * HOUR), src_bytes=60_000, dst_bytes=60_000)
-    )
+    (finding,) = hunt(long_connection, conn=held((0, 2 * HOUR), src_bytes=60_000, dst_bytes=60_000))
     assert finding["bytes_per_minute"] == pytest.approx(1000)
 
 

@@ -179,4 +179,20 @@ def test_a_disk_that_refuses_is_an_engine_error_and_leaves_nothing_half(lake: La
     with pytest.raises(EngineError, match="cannot be written") as raised:
         writer.publish()
     assert raised.value.hint
-    assert not list((lake.root / ".staging").rglob("*.parquet"))
+    writer.discard()
+    assert [p for p in lake.root.rglob("*") if p.is_file()] == [lake.root / "conn"]
+
+
+@pytest.mark.parametrize("batches", [1, 20], ids=["seen at the end", "seen on the way"])
+def test_what_fails_while_writing_reaches_the_caller(lake: Lake, batches: int) -> None:
+    lake.root.write_bytes(b"in the way")
+    writer = lake.writer("s1")
+
+    def write() -> None:
+        for _ in range(batches):
+            writer.add("conn", batch([NOON]))
+        writer.publish()
+
+    with pytest.raises(EngineError, match="cannot be written"):
+        write()
+    writer.discard()

@@ -162,14 +162,14 @@ CELL = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"), max_si
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=6))
+@given(st.lists(st.tuples(CELL, CELL).filter(any), min_size=1, max_size=6))
 def test_quoted_text_comes_back_as_it_was_written(rows: list[tuple[str, str]]) -> None:
     written = io.StringIO()
     csv.writer(written, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
     commas = Dialect(columns=("a", "b"), types={"a": pa.string(), "b": pa.string()},
                      delimiter=",", quoted=True, nulls=())  # fmt: skip
     found = [row[1:] for row in good(written.getvalue().encode(), commas)]
-    assert found == [row for row in rows if any(row)]  # a row without any value is an empty line
+    assert found == rows
 
 
 @pytest.mark.parametrize(

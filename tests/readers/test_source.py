@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "plain": lambda data: data,
     "gzip": gzip.compress,
-    "zstd": zstandard.compress,
+    "zstd": zstandard.ZstdCompressor(write_checksum=True).compress,  # as the zstd program does
     "xz": lzma.compress,
     "bzip2": bz2.compress,
 }

@@ -9,6 +9,8 @@ from sakimori.errors import EngineError, SakimoriError
 
 __all__ = ["app", "main"]
 
+STOPPED = 130
+
 
 def main() -> None:
     """Run the command line; every failure of ours is one line with a next step, never a traceback."""
@@ -23,12 +25,14 @@ def main() -> None:
         if error.hint:
             print(f"  hint: {visible(error.hint, 1000)}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print(
-            "sakimori: stopped; what was finished is kept, and the same command goes on from there",
-            file=sys.stderr,
-        )
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == STOPPED:  # Typer turns Ctrl-C into this
+            print(
+                "sakimori: stopped; what was finished is kept, and the same command goes on from"
+                " there",
+                file=sys.stderr,
+            )
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)

@@ -114,8 +114,8 @@ def _warn_of_unread(outcomes: Sequence[Outcome]) -> None:
             out.say(f"  hint: {visible(outcome.hint)}")
 
 
-def print_report(report: Report, workspace: Workspace, form: Format) -> None:
-    """Print what a hunt found."""
+def print_report(report: Report, workspace: Workspace, form: Format, *, demo: bool = False) -> None:
+    """Print what a hunt found; the demonstration names its own next steps."""
     if form is Format.json:
         from sakimori.app.contract import as_object  # noqa: PLC0415
 
@@ -123,7 +123,7 @@ def print_report(report: Report, workspace: Workspace, form: Format) -> None:
     elif form is Format.csv:
         out.print_rows(_host_rows(report), form, _HOST_COLUMNS)
     else:
-        _print_for_people(report, workspace)
+        _print_for_people(report, workspace, demo=demo)
 
 
 _HOST_COLUMNS = ("host", "verdict", "score", "does", "families", "detectors", "peers")
@@ -141,11 +141,11 @@ def _host_rows(report: Report) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _print_for_people(report: Report, workspace: Workspace) -> None:
+def _print_for_people(report: Report, workspace: Workspace, *, demo: bool) -> None:
     from sakimori.app.telling import tell  # noqa: PLC0415
 
     told = tell(report, workspace.settings.lang, str(workspace.settings.workspace or ""))
-    for block in told.blocks:
+    for block in told.blocks[:-1] if demo else told.blocks:
         if block.rows:
             out.print_table(block.rows, block.columns, block.title)
         print("\n".join(block.lines), end="\n\n" if block.lines or block.rows else "")

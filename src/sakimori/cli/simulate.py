@@ -55,7 +55,7 @@ def demo(
     ):
         ws.import_([str(logs)], progress)
         report = ws.hunt(progress=progress)
-        print_report(report, ws, Format.table)
+        print_report(report, ws, Format.table, demo=True)
     first = report.hosts[0].host if report.hosts else "HOST"
     print("Next:")
     print(f"  sakimori explain {first} --workspace {workspace}")

@@ -42,7 +42,7 @@ def surprise(labels: list[str | None]) -> np.ndarray[Any, Any]:
     NaN for null and "". Characters outside the DNS alphabet count as hyphens.
     """
     raw = [(label or "").lower().encode("ascii", "replace")[:_LONGEST] for label in labels]
-    lengths = np.array([len(text) for text in raw])
+    lengths = np.array([len(text) for text in raw], dtype=np.int64)
     grid = np.full((len(raw), _LONGEST + 3), _EDGE, dtype=np.int32)
     flat = np.frombuffer(b"".join(raw), dtype=np.uint8)
     rows = np.repeat(np.arange(len(raw)), lengths)
@@ -57,5 +57,8 @@ def surprise(labels: list[str | None]) -> np.ndarray[Any, Any]:
 
 @ibis.udf.scalar.pyarrow(signature=(("string",), "float64"))  # type: ignore[untyped-decorator]
 def oddness(label: Any) -> Any:
-    """Return `surprise` of each label, as a vectorised function of the engine."""
-    return pa.array(surprise(label.to_pylist()), pa.float64(), from_pandas=True)
+    """Return `surprise` of each label, as a vectorised function of the engine.
+
+    "" gives NaN and not null, which DuckDB refuses from a function given no null.
+    """
+    return pa.array(surprise(label.to_pylist()), pa.float64())

@@ -204,7 +204,9 @@ def _worth_sorting(calls: ibis.Table, prevalence: ibis.Table, config: Config) ->
     prior = (table.unit == "name").ifelse(1.0, by_port)
     weighed = table.mutate(hosts=hosts, rarity=rare, weight=rare * prior)
     worth = weighed.filter(_.weight * _.calls / (_.calls + 6) >= config.min_score)
-    return worth.select(*KEY, "hosts", "rarity", "weight", number=ibis.row_number())
+    # In order of the key: an engine may work this table out twice, and must number it alike.
+    number = ibis.row_number().over(ibis.window(order_by=KEY))
+    return worth.select(*KEY, "hosts", "rarity", "weight", number=number)
 
 
 def _gaps(calls: ibis.Table, config: Config) -> ibis.Table:

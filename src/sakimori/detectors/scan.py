@@ -79,11 +79,11 @@ def detect(conn: ibis.Table, config: Config) -> ibis.Table:
     """Return the findings. Lazy: nothing runs here."""
     first = _first_contacts(conn, config)
     across = first.select(
-        "host", "ts", "uid", "failed", "proto", "direction",
+        "host", "ts", "uid", "failed", "proto", "direction", target="dst_ip",
         shape=ibis.literal("horizontal"), peer=ibis.null("string"), peer_port="dst_port",
     )  # fmt: skip
     down = first.select(
-        "host", "ts", "uid", "failed", "proto", "direction",
+        "host", "ts", "uid", "failed", "proto", "direction", target=_.dst_port.cast("string"),
         shape=ibis.literal("vertical"), peer="dst_ip", peer_port=ibis.null("int32"),
     )  # fmt: skip
     walked = _walked(ibis.union(across, down), config)
@@ -130,10 +130,12 @@ def _walked(tries: ibis.Table, config: Config) -> ibis.Table:
             tries.peer_port.fill_null(-1) == many.peer_port.fill_null(-1),
         ],
     ).select(*(tries[c] for c in tries.columns))
-    so_far = ibis.window(group_by=key, order_by="ts", preceding=None, following=0)
+    # The target too, so that tries of one moment are walked in the same order each time.
+    order = ("ts", "target")
+    so_far = ibis.window(group_by=key, order_by=order, preceding=None, following=0)
     stepped = narrowed.mutate(
         step=narrowed.failed.ifelse(STEP, -STEP),
-        rank=ibis.row_number().over(ibis.window(group_by=key, order_by="ts")),
+        rank=ibis.row_number().over(ibis.window(group_by=key, order_by=order)),
     ).mutate(height=_.step.sum().over(so_far))
     floored = stepped.mutate(lowest=ibis.least(_.height.min().over(so_far), 0.0))
     walked = floored.group_by(key).agg(
@@ -150,9 +152,8 @@ def _walked(tries: ibis.Table, config: Config) -> ibis.Table:
 def _summed(walked: ibis.Table, config: Config) -> ibis.Table:
     """Return one finding per host, direction and shape; the widest scan gives peer and port."""
     key = ("host", "shape", "direction", "proto")
-    ranked = walked.mutate(
-        place=ibis.row_number().over(ibis.window(group_by=key, order_by=_.targets.desc()))
-    )
+    widest = [_.targets.desc(), _.peer, _.peer_port]
+    ranked = walked.mutate(place=ibis.row_number().over(ibis.window(group_by=key, order_by=widest)))
     summed = ranked.group_by(key).agg(
         first_seen=_.first_seen.min(),
         last_seen=_.last_seen.max(),
