@@ -104,8 +104,7 @@ def _hunted_once(zeek: Zeek, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hunted(_hunted_once: Path, tmp_path: Path) -> Path:
-    """Give a workspace of one's own in which a hunt was run; the logs lie in `../logs`."""
-    shutil.copytree(_hunted_once / "logs", tmp_path / "logs")
+    """Give a workspace of one's own in which a hunt was run on such logs as `network`."""
     return Path(shutil.copytree(_hunted_once / "ws", tmp_path / "ws"))
 
 

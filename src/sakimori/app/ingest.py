@@ -88,7 +88,8 @@ class Importer:
     def _import(self, source: Source, reader: Reader) -> Outcome:
         known = self._known(source)
         if known.same and known.before:
-            return Outcome(source.name, known.before.format, skipped="already imported")
+            skipped = known.before.skipped or "already imported"
+            return Outcome(source.name, known.before.format, skipped=skipped)
         before = known.before
         if before and before.length and reader.GROWS:
             source.begin_at(before.length, before.line, known.digest)

@@ -66,7 +66,9 @@ def _joined(lake: Lake, table: str, day: str, parts: list[Any], only: tuple[str,
     name = f"compact{uuid.uuid4().hex[:10]}"
     aside = lake.staging() / f"{name}.parquet"
     schema = pq.read_schema(lake.root / parts[0].path)
-    with pq.ParquetWriter(aside, schema, compression="zstd", compression_level=3) as writer:
+    with pq.ParquetWriter(
+        aside, schema, compression="zstd", compression_level=3, write_page_checksum=True
+    ) as writer:
         for part in parts:
             file = pq.ParquetFile(lake.root / part.path)
             for group in range(file.num_row_groups):
@@ -111,7 +113,8 @@ def verify(lake: Lake, store: Store) -> list[str]:
 
 def _damage(file: Path, path: str, rows: int) -> list[str]:
     try:
-        found = sum(batch.num_rows for batch in pq.ParquetFile(file).iter_batches())
+        with pq.ParquetFile(file, page_checksum_verification=True) as opened:
+            found = sum(batch.num_rows for batch in opened.iter_batches())
     except (OSError, pa.ArrowException) as error:
         return [f"{path}: damaged: {str(error).splitlines()[0]}"]
     return [] if found == rows else [f"{path}: {found} rows, {rows} recorded"]

@@ -10,7 +10,7 @@ import tempfile
 import uuid
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sakimori.verdicts.model import Botnet, Controller, Host
 
 SCHEMA_VERSION = "1"
+_RELATIVE = 1970  # the year of logs whose times count from the start of the capture
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,16 +210,17 @@ class Workspace:
         judged = judge_hosts(viewed.findings, _inside(internal))
         shown = [h for h in judged if h.verdict != "clean"]
         controllers = judge_controllers(judged)
+        sources = self.sources()
         return Report(
             hosts=shown,
             controllers=controllers,
             botnets=judge_botnets(shown, controllers),
             coverage=[Coverage(**c) for c in run.result["coverage"]],
-            sources=self.sources(),
+            sources=sources,
             clean=max(0, int(run.result["hosts"]) - len(shown)),
             internal=internal,
             hidden=viewed.hidden,
-            warnings=_warnings(run, internal),
+            warnings=_warnings(run, internal, sources),
         )
 
     def findings(self) -> list[Finding]:
@@ -444,12 +446,34 @@ def _inside(internal: Sequence[str]) -> Callable[[str], bool]:
     return is_inside
 
 
-def _warnings(run: RunRecord, internal: Sequence[str]) -> list[str]:
-    if run.result["hosts"]:
-        return []
-    return [
-        f"no host inside {', '.join(internal)} was seen: name your networks with --internal CIDR"
-    ]
+def _warnings(
+    run: RunRecord, internal: Sequence[str], sources: Sequence[SourceSummary]
+) -> list[str]:
+    """Return what would make the result misleading: no inside, clocks that cannot be right."""
+    warnings = _clock_warnings(sources)
+    if not run.result["hosts"]:
+        networks = ", ".join(internal)
+        warnings.append(f"no host inside {networks} was seen: name yours with --internal CIDR")
+    return warnings
+
+
+def _clock_warnings(sources: Sequence[SourceSummary]) -> list[str]:
+    timed = [s for s in sources if s.first and s.last]
+    relative = [s for s in timed if s.first and s.first.year == _RELATIVE]
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    ahead = [s for s in timed if s.last and s.last > tomorrow]
+    warnings = []
+    if relative and len(relative) < len(timed):
+        warnings.append(
+            f"{len(relative)} sources count time from 1970, such as {relative[0].path}:"
+            " they cannot be compared in time with the others"
+        )
+    if ahead:
+        warnings.append(
+            f"{len(ahead)} sources hold times in the future, such as {ahead[0].path}:"
+            " a clock is wrong, or the time zone ([import] timezone)"
+        )
+    return warnings
 
 
 def _in_range(part: Any, since: datetime | None, until: datetime | None) -> bool:

@@ -101,20 +101,10 @@ def detect(  # one argument per table read
 
 def _summed(met: ibis.Table, indicator: ibis.Table) -> ibis.Table:
     """Return one row per host and indicator, with what the sources say joined."""
-    known = indicator.group_by("kind", "value", "port").agg(
-        sources=_.source.group_concat(", "),
-        family=_.family.max(),
-        label=_.label.max(),
-        sinkhole=_.sinkhole.any(),
-        score=_.confidence.max(),
-        listed=_.first_seen.min(),
-        # One source that never expires keeps the indicator alive.
-        expires=_.expires.isnull().any().ifelse(ibis.null("timestamp('UTC', 6)"), _.expires.max()),
-    )
-    rows = met.inner_join(known, [met.kind == known.kind, met.indicator == known.value]).filter(
-        _.port.isnull() | (_.port == _.peer_port),
-        _.expires.isnull() | (_.ts < _.expires),
-    )
+    known = _said(met, indicator)
+    same = [met.kind == known.kind, met.indicator == known.indicator,
+            met.peer_port.identical_to(known.peer_port)]  # fmt: skip
+    rows = met.inner_join(known, same).filter(_.expires.isnull() | (_.ts < _.expires))
     said = ("sources", "family", "label", "sinkhole", "score", "listed", "expires")
     rows = rows.select(*KEY, "ts", "uid", *said)
     ranked = rows.mutate(rank=ibis.row_number().over(ibis.window(group_by=KEY, order_by="ts")))
@@ -126,6 +116,27 @@ def _summed(met: ibis.Table, indicator: ibis.Table) -> ibis.Table:
         evidence=sample(_.uid, _.rank),
         **{name: ranked[name].max() for name in said if name != "sinkhole"},
         sinkhole=_.sinkhole.any(),
+    )
+
+
+def _said(met: ibis.Table, indicator: ibis.Table) -> ibis.Table:
+    """Return what the sources say of each indicator, on each port on which it was met.
+
+    One row each, so that a call that is listed with and without its port counts once.
+    """
+    uses = met.select("kind", "indicator", "peer_port").distinct()
+    listed = uses.inner_join(
+        indicator, [uses.kind == indicator.kind, uses.indicator == indicator.value]
+    ).filter(_.port.isnull() | (_.port == _.peer_port))
+    return listed.group_by("kind", "indicator", "peer_port").agg(
+        sources=_.source.collect(distinct=True).sort().join(", "),
+        family=_.family.max(),
+        label=_.label.max(),
+        sinkhole=_.sinkhole.any(),
+        score=_.confidence.max(),
+        listed=_.first_seen.min(),
+        # One source that never expires keeps the indicator alive.
+        expires=_.expires.isnull().any().ifelse(ibis.null("timestamp('UTC', 6)"), _.expires.max()),
     )
 
 

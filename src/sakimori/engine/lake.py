@@ -205,6 +205,7 @@ class PartWriter:
             schema,
             compression="zstd",
             compression_level=1,
+            write_page_checksum=True,
             use_dictionary=[name for name in schema.names if name not in _ALL_DIFFERENT],
         )
         self._open[key] = _Open(writer, path)

@@ -72,13 +72,19 @@ def normalised(kind: str, value: str) -> str:
     if kind == "detector" and text not in load_all():
         raise ConfigError(f"no detector is named {value!r}", hint=", ".join(load_all()))
     if kind == "pair":
-        host, _, peer = (part.strip() for part in text.partition(","))
-        if not host or not peer:
-            raise ConfigError(f"{value!r} is no pair", hint="write it as HOST,PEER")
-        return f"{host},{peer}"
+        return _pair(text)
     if kind not in KINDS:
         raise ConfigError(f"no kind is named {kind!r}", hint=", ".join(KINDS))
-    return text.strip(".")
+    if not (name := text.strip(" .")):
+        raise ConfigError("a name is empty", hint="such as update.example")
+    return name
+
+
+def _pair(text: str) -> str:
+    host, _, peer = (part.strip() for part in text.partition(","))
+    if not host or not peer:
+        raise ConfigError(f"{text!r} is no pair", hint="write it as HOST,PEER")
+    return f"{host},{peer}"
 
 
 def apply(findings: Iterable[Finding], entries: Iterable[Entry], now: datetime) -> Viewed:
@@ -111,7 +117,10 @@ def _within(side: str, cidr: str) -> bool:
 
 
 def _net_within(side: str, cidr: str) -> bool:
-    inner, outer = ip_network(side), ip_network(cidr)
+    try:
+        inner, outer = ip_network(side), ip_network(cidr)
+    except ValueError:  # a Host header may hold anything, a slash too
+        return False
     return inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]
 
 
