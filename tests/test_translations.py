@@ -15,7 +15,7 @@ from babel.messages.pofile import read_po
 
 import sakimori
 from sakimori import detectors
-from sakimori.app import telling
+from sakimori.app import telling, workspace
 from sakimori.config import LANGUAGES
 from sakimori.i18n import Translator
 from sakimori.verdicts import explain
@@ -38,6 +38,12 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("verdicts/explain.py", "message"): "what detectors say",
     ("verdicts/explain.py", "WORDS[value]"): explain.WORDS,
     ("verdicts/explain.py", "REASONS.get(r, r)"): explain.REASONS,
+    ("verdicts/explain.py", "KINDS[kind]"): explain.KINDS,
+    ("app/workspace.py", "self.message"): {
+        "no host": workspace.NO_HOST,
+        "relative": workspace.RELATIVE,
+        "ahead": workspace.AHEAD,
+    },
 }
 
 
@@ -103,9 +109,11 @@ def of_constants() -> set[str]:
 
 
 def of_detectors() -> set[str]:
-    return {
+    said = {
         text for one in detectors.BUILTIN for text in (one.SAYS, one.INNOCENT, one.NEXT, one.DOES)
-    } - {""}
+    }
+    variants = {text for one in detectors.BUILTIN for text in getattr(one, "SAYS_IF", {}).values()}
+    return (said | variants) - {""}
 
 
 def of_contract() -> set[str]:

@@ -126,7 +126,11 @@ def _from_file(file: Path | None, environment: Mapping[str, str]) -> tuple[str, 
     try:
         return str(path), tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(error.strerror or "cannot be read", where=str(path)) from error
+        raise ConfigError(
+            error.strerror or "cannot be read",
+            where=str(path),
+            hint="check the path given with --config or SAKIMORI_CONFIG",
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"not valid TOML: {error}", where=str(path)) from error
 

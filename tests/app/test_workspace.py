@@ -183,7 +183,6 @@ def test_settings_of_a_detector_are_checked(
     [
         pytest.param(RuntimeError("it broke\nand more"), id="with words"),
         pytest.param(AssertionError(), id="without words"),
-        pytest.param(EngineError("no such column"), id="from the engine"),
     ],
 )
 def test_a_detector_that_breaks_is_named_and_the_others_run(

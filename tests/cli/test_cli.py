@@ -4,6 +4,7 @@ import csv
 import fcntl
 import io
 import json
+import shutil
 import subprocess  # noqa: TID251 - the program itself is what is tested
 import sys
 import tempfile
@@ -16,9 +17,9 @@ import pytest
 import typer
 
 import sakimori
+from sakimori.app.trying import fresh_demo
 from sakimori.cli import _commands, app, main
 from sakimori.cli._output import Bars, cell
-from sakimori.errors import SourceError
 from sakimori.hostile import is_unsafe
 from sakimori.simulate import Truth
 
@@ -165,7 +166,7 @@ def test_what_goes_wrong_has_its_exit_code_and_a_hint(
     assert "Traceback" not in told.err
     assert told.out == ""
     if told.err.startswith("sakimori: "):
-        first, second, *more = told.err.splitlines()
+        _first, second, *more = told.err.splitlines()
         assert second.startswith("  hint: ")
         assert more == []
     else:  # of the parser of options
@@ -187,8 +188,8 @@ def test_settings_of_the_folder_are_used_and_checked(
     assert told.code == 2
     assert "did you mean 'min_targets'" in told.err
     (tmp_path / "sakimori.toml").write_text('workspace = "mine"\n')
-    assert run("hunt", network).code == 0
-    assert run("hosts").code == 0
+    assert run("import", network).code == 0
+    assert "799" in run("sql", "SELECT count(*) FROM conn").out
     assert (tmp_path / "mine" / "state.sqlite").exists()
 
 
@@ -210,17 +211,18 @@ def test_a_stop_ends_with_130_and_says_how_to_go_on(
 
 
 def test_a_disk_that_refuses_is_one_line_with_a_hint(
-    run: Callable[..., Ended], network: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pyarrow.parquet.write_table", full)
-    told = run("hunt", network, "-w", "ws")
+    (tmp_path / "feed.txt").write_text("203.0.113.9\n")
+    told = run("intel", "import", "feed.txt", "-w", "ws")
     assert told.code == 4
-    assert "No space left" in told.err
-    assert "hint" in told.err
-    assert "Traceback" not in told.err
+    first, second = told.err.splitlines()
+    assert "No space left" in first
+    assert "hint" in second
 
 
 def test_a_workspace_in_use_is_refused(
@@ -233,7 +235,7 @@ def test_a_workspace_in_use_is_refused(
     assert "another import is at work" in told.err
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", ["table", "json"])
 def test_a_detector_that_breaks_is_told_and_the_rest_is_shown(
     run: Callable[..., Ended], network: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
@@ -252,16 +254,16 @@ def test_a_detector_that_breaks_is_told_and_the_rest_is_shown(
         assert "beacon" in told.out
 
 
-def test_a_file_that_cannot_be_read_is_told_after_the_others_were_used(
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_used(
     run: Callable[..., Ended], network: Path
 ) -> None:
     (network / "broken.log").write_text("#path\tconn\n#fields\tuid\nC1\n")
     (network / "notes.txt").write_text("buy milk")
-    told = run("hunt", network)
-    assert told.code == 6
-    assert "10.0.0.6" in told.out
-    assert "1 of 4 files could not be read" in told.err
-    assert "broken.log" in told.err
+    told = run("import", network, "-w", "ws")
+    assert told.code == 0
+    assert "799" in told.out
+    assert "warning: could not be read: " in told.err
+    assert "broken.log: the #fields line of this conn log has no ts" in told.err
     assert "notes.txt: not used: format not recognised" in told.err
 
 
@@ -302,15 +304,15 @@ def test_a_hunt_tells_people_what_was_found_and_what_did_not_run(
     assert told.code == 0
     for word in ("10.0.0.6", "203.0.113.9", "25 clean", "not run: dga", "sakimori explain"):
         assert word in " ".join(told.out.split())
+    assert told.err == ""
+    assert told.out.isascii()
 
 
 def test_a_hunt_speaks_japanese(run: Callable[..., Ended], network: Path) -> None:
-    english = run("hunt", network)
-    japanese = run("hunt", network, "--lang", "ja")
-    assert japanese.code == 0
-    assert "10.0.0.6" in japanese.out
-    assert english.out.isascii()
-    assert any("\u3040" <= c <= "\u30ff" for c in japanese.out)
+    told = run("hunt", network, "--lang", "ja")
+    assert told.code == 0
+    assert "10.0.0.6" in told.out
+    assert any("\u3040" <= c <= "\u30ff" for c in told.out)
 
 
 def test_a_hunt_without_workspace_leaves_nothing_behind(
@@ -337,7 +339,7 @@ def test_a_hunt_reads_standard_input(
 
 @pytest.mark.parametrize(
     ("since", "hosts"),
-    [("2023-11-14T22:13:20Z", True), ("2023-11-14 22:13:20", True), ("2023-11-15", False)],
+    [("2023-11-14T22:13:20Z", True), ("2023-11-15", False)],
 )
 def test_a_hunt_may_begin_at_a_time(
     run: Callable[..., Ended], network: Path, since: str, hosts: bool
@@ -360,8 +362,14 @@ def test_importing_shows_what_each_file_gave(run: Callable[..., Ended], network:
 # What is printed
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("view", [*VIEWS, "sql", "explain", "explain ja", "hunt", "hunt ja"])
+@pytest.mark.parametrize(
+    ("view", "form"),
+    [
+        *((view, form) for view in (*VIEWS, "sql", "explain", "hunt") for form in FORMATS),
+        ("explain ja", "table"),
+        ("hunt ja", "table"),
+    ],
+)
 def test_hostile_text_never_reaches_the_terminal(
     run: Callable[..., Ended], zeek: Any, hunted: Path, network: Path, view: str, form: str
 ) -> None:
@@ -402,7 +410,7 @@ def test_csv_cells_are_no_formulas_and_numbers_stay_numbers(
         assert agent.startswith("'=cmd|")
         assert uri == "/=cmd"
         assert wide == "'＝1+1"  # noqa: RUF001
-        assert numbers == ["-5", "-0.50", ""]
+        assert numbers == ["-5", "-0.5", ""]
 
 
 def test_json_of_a_question_keeps_its_values(run: Callable[..., Ended], hunted: Path) -> None:
@@ -453,7 +461,7 @@ def test_views_have_the_same_rows_in_every_format(
 def test_there_is_no_progress_where_stderr_is_no_terminal(
     run: Callable[..., Ended], network: Path
 ) -> None:
-    assert run("hunt", network, "-w", "ws").err == ""
+    assert run("import", network, "-w", "ws").err == ""
 
 
 def test_there_is_progress_on_a_terminal_and_hostile_names_do_not_act_there(
@@ -555,24 +563,21 @@ def test_a_simulation_is_written_and_says_what_is_in_it(
 
 
 def test_the_demonstration_hunts_in_its_own_folder_and_replaces_it_when_run_again(
-    run: Callable[..., Ended], zeek: Any, network: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Ended], network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def simulate(out: Path, _plan: object) -> Truth:
-        if out.exists():
-            raise SourceError("there are logs already", where=str(out))
-        network.rename(out)
-        return Truth(internal=("10.0.0.0/8",), infected={}, clean=(), controllers={}, botnets={})
+        shutil.copytree(network, out)  # raises where an older demonstration is still there
+        return Truth(internal=("10.0.0.0/8",), infected=(), controllers=(), clean=(), bots=())
 
     monkeypatch.setattr("sakimori.app.trying.simulate", simulate)
-    try:
-        truth = Truth.__dataclass_fields__
-    except AttributeError:
-        pytest.fail("Truth is a dataclass")
-    assert "internal" in truth
+    assert fresh_demo(tmp_path / "here") == (
+        tmp_path / "here" / "logs", tmp_path / "here" / "workspace", ["10.0.0.0/8"],
+    )  # fmt: skip
     told = run("demo", "here")
     assert told.code == 0, told.err
     assert "10.0.0.6" in told.out
-    assert "sakimori explain" in told.out
+    assert "sakimori explain 10.0.0.6 --workspace here/workspace" in told.out
+    assert run("hosts", "-w", "here/workspace").code == 0
 
 
 # The program
@@ -601,7 +606,7 @@ def test_the_program_runs_as_a_module(network: Path) -> None:
 
 
 def test_the_program_ends_with_its_exit_code() -> None:
-    told = python("hunt", "/nowhere/at/all")
+    told = python("tables", "nothing")
     assert told.code == 3
     assert "hint:" in told.err
     assert "Traceback" not in told.err

@@ -178,7 +178,7 @@ def test_names_come_from_tls_http_and_questions(hunt: Any, row: Any) -> None:
     assert sorted(places(found)) == [
         ("name", HOST, "a.example.net", 443),
         ("name", HOST, "b.example.net", 80),
-        ("name", HOST, "c.example.net", 53),
+        ("question", HOST, "c.example.net", None),
     ]
 
 

@@ -65,6 +65,7 @@ def test_a_sweep_of_addresses_is_horizontal(hunt: Any, sweep: Any) -> None:
     (finding,) = hunt(scan, conn=sweep(range(60)))
     assert kinds([finding]) == [(HOST, "horizontal", "outbound")]
     assert (finding["peer"], finding["peer_port"], finding["proto"]) == (None, 23, "tcp")
+    assert finding["widest"] == "23/tcp"
     assert (finding["targets"], finding["count"], finding["scans"]) == (60, 60, 1)
     assert finding["failed"] == 1.0
     assert finding["per_minute"] == pytest.approx(60, rel=0.05)
@@ -74,6 +75,7 @@ def test_a_sweep_of_ports_is_vertical(hunt: Any, probe: Any) -> None:
     (finding,) = hunt(scan, conn=probe(range(1, 61)))
     assert kinds([finding]) == [(HOST, "vertical", "outbound")]
     assert (finding["peer"], finding["peer_port"]) == ("203.0.113.9", None)
+    assert finding["widest"] == "203.0.113.9"
 
 
 @pytest.mark.parametrize(

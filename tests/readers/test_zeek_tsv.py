@@ -360,7 +360,10 @@ def test_alerts_need_no_address(
         zeek.text([{**ENDS, **fields}, {**ENDS, **fields, "id.orig_h": "-"}], path)
     )
     assert rejects == []
-    assert [(row["sensor"], row["src_ip"]) for row in rows] == [(sensor, "10.0.0.1"), (sensor, None)]
+    assert [(row["sensor"], row["src_ip"]) for row in rows] == [
+        (sensor, "10.0.0.1"),
+        (sensor, None),
+    ]
     assert rows[0]["signature_id"] == next(iter(fields.values()))
 
 

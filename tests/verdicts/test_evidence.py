@@ -19,7 +19,7 @@ DETAILS = st.fixed_dictionaries(
     optional={
         "direction": st.sampled_from(["outbound", "inbound", "internal"]),
         "unanswered": st.none() | st.floats(0, 1),
-        "unit": st.sampled_from(["address", "net", "name"]),
+        "unit": st.sampled_from(["address", "net", "name", "question"]),
         "held_port": st.none() | st.booleans(),
         "sinkhole": st.none() | st.booleans(),
     },
@@ -100,7 +100,7 @@ def test_a_finding_of_a_plugin_that_is_gone_still_weighs(finding: Any) -> None:
         pytest.param(
             "beacon",
             {"peer_port": 443, "unit": "name"},
-            {"peer_port": 53, "unit": "name"},
+            {"peer_port": None, "unit": "question"},
             id="only-asked-for",
         ),
         pytest.param(

@@ -42,7 +42,7 @@ def as_object(report: Report) -> dict[str, Any]:
         "clean": report.clean,
         "internal": report.internal,
         "hidden": report.hidden,
-        "warnings": report.warnings,
+        "warnings": [w.message.format_map(w.values) for w in report.warnings],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ class Coverage:
     reason: str
     failed: bool = False
     seconds: float = 0.0
+    lacking: str = ""  # the columns in `reason`
 
 
 def run_detectors(
@@ -51,7 +53,9 @@ def run_detectors(
         begun = time.perf_counter()
         lacking = missing(detector, filled)
         if lacking.stops:
-            coverage.append(Coverage(name, ran=False, reason=f"needs {lacking.words}"))
+            coverage.append(
+                Coverage(name, ran=False, reason=f"needs {lacking.words}", lacking=lacking.words)
+            )
             continue
         try:
             found = _findings(duck, detector, configs[name])
@@ -63,7 +67,9 @@ def run_detectors(
         tables.append(found)
         reason = f"without {lacking.words}" if lacking.words else ""
         spent = time.perf_counter() - begun
-        coverage.append(Coverage(name, ran=True, reason=reason, seconds=spent))
+        coverage.append(
+            Coverage(name, ran=True, reason=reason, seconds=spent, lacking=lacking.words)
+        )
     return pa.concat_tables(tables), coverage
 
 
@@ -118,13 +124,13 @@ def _details(table: pa.Table) -> list[str]:
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Round numbers to what an analyst can use; times as ISO text; NaN as null."""
+    """Round numbers to what an analyst can use; times as ISO text; NaN and infinity as null."""
     return {name: _value(value) for name, value in row.items()}
 
 
 def _value(value: Any) -> Any:
     if isinstance(value, float):
-        return None if value != value else round(value, 4)  # noqa: PLR0124 - NaN is not itself
+        return round(value, 4) if math.isfinite(value) else None
     if hasattr(value, "isoformat"):
         return value.isoformat()
     return value

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sakimori.i18n import Translator
 from sakimori.verdicts.explain import sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sakimori.app.detecting import Coverage
     from sakimori.app.workspace import Report
     from sakimori.verdicts.model import Host
 
@@ -23,6 +26,7 @@ class Block:
     title: str = ""
     columns: tuple[str, ...] = ()
     rows: tuple[dict[str, Any], ...] = ()
+    styles: Mapping[str, str] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
 
 
@@ -58,7 +62,7 @@ def _summary(report: Report, say: Translator) -> Block:
         say.tr("{infected} infected, {suspected} suspected, {clean} clean hosts",
                infected=infected, suspected=len(report.hosts) - infected, clean=report.clean),
         say.tr("from {rows} records, {span}", rows=rows, span=span),
-        *(say.tr("Warning: {warning}", warning=w) for w in report.warnings),
+        *(say.tr("Warning: {warning}", warning=w.told(say)) for w in report.warnings),
     ]  # fmt: skip
     if report.hidden:
         lines.append(
@@ -73,6 +77,7 @@ def _hosts(report: Report, say: Translator, lang: str) -> Block:
     )
     return Block(
         title=say.tr("Hosts"),
+        styles={say.tr("infected"): "bold red", say.tr("suspected"): "yellow"},
         columns=(host, verdict, score, does, why),
         rows=tuple(
             {
@@ -120,15 +125,23 @@ def _botnets(report: Report, say: Translator) -> Block:
     )  # fmt: skip
 
 
+def _reason(coverage: Coverage, say: Translator) -> str:
+    if not coverage.lacking:
+        return coverage.reason
+    if coverage.ran:
+        return say.tr("without {columns}", columns=coverage.lacking)
+    return say.tr("needs {columns}", columns=coverage.lacking)
+
+
 def _not_run(report: Report, say: Translator) -> Block:
     """Say what did not look, so that silence is not taken for safety."""
     lines = [
-        say.tr("not run: {detector}: {reason}", detector=c.detector, reason=c.reason)
+        say.tr("not run: {detector}: {reason}", detector=c.detector, reason=_reason(c, say))
         for c in report.coverage
         if not c.ran
     ]
     lines += [
-        say.tr("run in part: {detector}: {reason}", detector=c.detector, reason=c.reason)
+        say.tr("run in part: {detector}: {reason}", detector=c.detector, reason=_reason(c, say))
         for c in report.coverage
         if c.ran and c.reason
     ]

@@ -22,6 +22,7 @@ from sakimori import config, readers
 from sakimori.app import tending
 from sakimori.app.detecting import Coverage, run_detectors
 from sakimori.app.ingest import Importer, Outcome
+from sakimori.detectors import load_all
 from sakimori.engine.duck import Duck
 from sakimori.engine.lake import Lake
 from sakimori.errors import ConfigError, PartFailedError, SourceError, StateError
@@ -34,9 +35,10 @@ from sakimori.verdicts.judge import judge_botnets, judge_controllers, judge_host
 from sakimori.verdicts.model import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sakimori.config import Settings
+    from sakimori.i18n import Translator
     from sakimori.verdicts.model import Botnet, Controller, Host
 
 SCHEMA_VERSION = "1"
@@ -50,6 +52,29 @@ class Progress:
     on_file: Callable[[str], None] = lambda _name: None
     on_bytes: Callable[[int], None] = lambda _count: None
     on_detector: Callable[[str], None] = lambda _name: None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that would make the result misleading: a message and its values."""
+
+    message: str
+    values: Mapping[str, Any]
+
+    def told(self, say: Translator) -> str:
+        """Return it in the reader's language."""
+        return say.tr(self.message, **self.values)
+
+
+NO_HOST = "no host inside {networks} was seen: name yours with --internal CIDR"
+RELATIVE = (
+    "{count} sources count time from 1970, such as {path}: they cannot be compared in time with"
+    " the others"
+)
+AHEAD = (
+    "{count} sources hold times in the future, such as {path}: a clock is wrong, or the time zone"
+    " ([import] timezone)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +103,7 @@ class Report:
     clean: int
     internal: list[str]
     hidden: int = 0  # findings the allow list hides
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Notice] = field(default_factory=list)
 
     @property
     def failed(self) -> list[Coverage]:
@@ -248,10 +273,13 @@ class Workspace:
     def evidence(self, finding: Finding) -> list[dict[str, Any]]:
         """Return the telemetry rows behind a finding: table, and the columns that hold data."""
         with self._duck() as (duck, filled):
+            reads = (
+                load_all()[finding.detector].READS if finding.detector in load_all() else TELEMETRY
+            )
             return [
                 row
                 for table in TELEMETRY.values()
-                if "uid" in table.types and table.name in filled
+                if "uid" in table.types and table.name in filled and table.name in reads
                 for row in duck.rows_of(table.name, finding.evidence)
             ]
 
@@ -448,31 +476,24 @@ def _inside(internal: Sequence[str]) -> Callable[[str], bool]:
 
 def _warnings(
     run: RunRecord, internal: Sequence[str], sources: Sequence[SourceSummary]
-) -> list[str]:
+) -> list[Notice]:
     """Return what would make the result misleading: no inside, clocks that cannot be right."""
     warnings = _clock_warnings(sources)
     if not run.result["hosts"]:
-        networks = ", ".join(internal)
-        warnings.append(f"no host inside {networks} was seen: name yours with --internal CIDR")
+        warnings.append(Notice(NO_HOST, {"networks": ", ".join(internal)}))
     return warnings
 
 
-def _clock_warnings(sources: Sequence[SourceSummary]) -> list[str]:
+def _clock_warnings(sources: Sequence[SourceSummary]) -> list[Notice]:
     timed = [s for s in sources if s.first and s.last]
     relative = [s for s in timed if s.first and s.first.year == _RELATIVE]
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     ahead = [s for s in timed if s.last and s.last > tomorrow]
     warnings = []
     if relative and len(relative) < len(timed):
-        warnings.append(
-            f"{len(relative)} sources count time from 1970, such as {relative[0].path}:"
-            " they cannot be compared in time with the others"
-        )
+        warnings.append(Notice(RELATIVE, {"count": len(relative), "path": relative[0].path}))
     if ahead:
-        warnings.append(
-            f"{len(ahead)} sources hold times in the future, such as {ahead[0].path}:"
-            " a clock is wrong, or the time zone ([import] timezone)"
-        )
+        warnings.append(Notice(AHEAD, {"count": len(ahead), "path": ahead[0].path}))
     return warnings
 
 

@@ -6,16 +6,20 @@ import csv
 import json
 import sys
 from datetime import datetime
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from sakimori.cli._app import Format
 from sakimori.hostile import csv_safe, is_unsafe, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from sakimori.app.workspace import Progress, Workspace
+
+
+_STYLES = {"infected": "bold red", "suspected": "yellow"}
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], form: Format, columns: Sequence[str]) -> None:
@@ -33,11 +37,16 @@ def print_rows(rows: Sequence[Mapping[str, Any]], form: Format, columns: Sequenc
 def _csv_cell(value: Any) -> str:
     """Return a value as a cell of a spreadsheet; a negative number is no formula."""
     text = cell(value)
-    return text if isinstance(value, (int, float)) else csv_safe(text)
+    return text if isinstance(value, Number) else csv_safe(text)
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str = "") -> None:
-    """Print a table that fits the terminal; in a pipe, 160 columns."""
+def print_table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    title: str = "",
+    styles: Mapping[str, str] = _STYLES,
+) -> None:
+    """Print a table that fits the terminal; in a pipe, 160 columns. `styles` colours words."""
     from rich.console import Console  # noqa: PLC0415 - slow to import
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -49,19 +58,17 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title
         table.add_column(
             Text(visible(column.replace("_", " "))),
             overflow="fold",
-            justify="right" if column in _NUMBERS else "left",
+            justify="right" if _all_numbers(row.get(column) for row in rows) else "left",
         )
     for row in rows:
-        table.add_row(*(Text(visible(cell(row.get(c)), 300), _style(row.get(c))) for c in columns))
+        cells = [cell(row.get(c)) for c in columns]
+        table.add_row(*(Text(visible(text, 300), styles.get(text, "")) for text in cells))
     console.print(table)
 
 
-_NUMBERS = ("score", "count", "rows", "rejected", "port", "id", "seconds")
-_STYLES = {"infected": "bold red", "suspected": "yellow"}
-
-
-def _style(value: Any) -> str:
-    return _STYLES.get(value, "") if isinstance(value, str) else ""
+def _all_numbers(values: Iterable[Any]) -> bool:
+    given = [v for v in values if v is not None]
+    return bool(given) and all(isinstance(v, Number) for v in given)
 
 
 def cell(value: Any) -> str:

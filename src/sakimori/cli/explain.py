@@ -65,10 +65,12 @@ def _print(told: Explanation, ws: Workspace, say: Any) -> None:
         print(f"\n{number}. {finding.detector} ({finding.technique}): {point.says}")
         print(f"   {point.weighs}")
         print("   " + say.tr("Innocent explanation: {text}", text="") + point.innocent)
+        examples = finding.details.get("examples")
+        if examples:
+            print("   " + say.tr("Such as: {names}", names=", ".join(examples)))
         rows = ws.evidence(finding) if point.counted or number <= 2 else []
         if rows:
-            print("   " + say.tr("Evidence (first {shown} of {count}):",
-                                 shown=min(_SHOWN_ROWS, len(rows)), count=finding.count))  # fmt: skip
+            print("   " + say.tr("Evidence, the first rows:"))
         for row in rows[:_SHOWN_ROWS]:
             print("     " + _line(row))
     if len(told.points) > _SHOWN_POINTS:

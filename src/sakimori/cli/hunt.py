@@ -147,5 +147,7 @@ def _print_for_people(report: Report, workspace: Workspace, *, demo: bool) -> No
     told = tell(report, workspace.settings.lang, str(workspace.settings.workspace or ""))
     for block in told.blocks[:-1] if demo else told.blocks:
         if block.rows:
-            out.print_table(block.rows, block.columns, block.title)
-        print("\n".join(block.lines), end="\n\n" if block.lines or block.rows else "")
+            out.print_table(block.rows, block.columns, block.title, block.styles)
+        for line in block.lines:
+            print(line)
+        print()

@@ -46,6 +46,7 @@ def demo(
     """Simulate a day with seven botnets, hunt in it, and show what was found."""
     from sakimori.app.trying import fresh_demo  # noqa: PLC0415
     from sakimori.cli.hunt import print_report  # noqa: PLC0415
+    from sakimori.i18n import Translator  # noqa: PLC0415
 
     logs, workspace, internal = fresh_demo(folder)
     out.say(f"a simulated day was written to {logs}; hunting in it ...")
@@ -56,7 +57,8 @@ def demo(
         ws.import_([str(logs)], progress)
         report = ws.hunt(progress=progress)
         print_report(report, ws, Format.table, demo=True)
+        say = Translator(ws.settings.lang)
     first = report.hosts[0].host if report.hosts else "HOST"
-    print("Next:")
+    print(say.tr("Next:"))
     print(f"  sakimori explain {first} --workspace {workspace}")
     print("  sakimori hunt YOUR_LOGS --internal YOUR_NETWORK --workspace ws")

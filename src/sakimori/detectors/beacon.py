@@ -1,7 +1,7 @@
 """Beacons: a host that calls one peer at steady intervals, as an implant on a timer does.
 
-A peer is an outside address, a name (TLS server name, HTTP host or DNS question), or a /24 and
-port of which the host uses several addresses. Per host and peer, with d the gaps of at least
+A peer is an outside address, a name (TLS server name or HTTP host), a name only asked for (DNS
+question), or a /24 and port of which the host uses several addresses. Per host and peer, with d the gaps of at least
 `min_gap_s` between its calls and m their median:
 
     active    gaps of at most 3 m: a longer silence is a host that is off, and does not count
@@ -58,7 +58,7 @@ READS = {
 }  # fmt: skip
 NEEDS = (("conn.dst_ip",), ("tls.server_name",), ("http.host",), ("dns.query",))
 DETAILS = {
-    "unit": "string",  # address, net or name
+    "unit": "string",  # address, net, name or question
     "period_s": "float64",  # median active gap, seconds
     "jitter": "float64",  # half the quartile range of active gaps, as a share of the period
     "regular": "float64",  # 0..1
@@ -69,6 +69,7 @@ DETAILS = {
     "rarity": "float64",  # 0..1
 }
 SAYS = "called {peer} port {peer_port} {count} times, about every {period}"
+SAYS_IF = {"unit=question": "asked for the name {peer} {count} times, about every {period}"}
 INNOCENT = (
     "Updates, time service, monitoring and push messages also call on a timer. Those are usually"
     " shared by many hosts here; this peer is used by {hosts}."
@@ -118,6 +119,11 @@ def detect(
         score=shape * timed.active * (timed.beats / (timed.beats + 6)) * timed.weight
     )
     hits = scored.filter(_["count"] >= config.min_calls, _.score >= config.min_score)
+    only_asked = hits.unit == "question"
+    hits = hits.mutate(
+        peer_port=only_asked.ifelse(ibis.null("int32"), hits.peer_port),
+        proto=only_asked.ifelse(ibis.null("string"), hits.proto),
+    )
     return as_findings(hits, DETAILS)
 
 
@@ -161,16 +167,16 @@ def _by_net(conn: ibis.Table, config: Config) -> ibis.Table:
 def _by_name(tls: ibis.Table, http: ibis.Table, dns: ibis.Table) -> ibis.Table:
     tcp, udp = ibis.literal("tcp"), ibis.literal("udp")
     calls = ibis.union(
-        _named(outbound(tls), "server_name", _.dst_port, tcp),
-        _named(web(http), "host", _.dst_port, tcp),
-        _named(asked(dns), "query", ibis.literal(53, "int32"), udp),
+        _named("name", outbound(tls), "server_name", _.dst_port, tcp),
+        _named("name", web(http), "host", _.dst_port, tcp),
+        _named("question", asked(dns), "query", ibis.literal(53, "int32"), udp),
     )
     return calls.filter(_.peer.contains("."), ~_.peer.endswith(".arpa"))
 
 
-def _named(table: ibis.Table, column: str, port: Any, proto: Any) -> ibis.Table:
+def _named(unit: str, table: ibis.Table, column: str, port: Any, proto: Any) -> ibis.Table:
     return table.filter(table[column].notnull()).select(
-        unit=ibis.literal("name"),
+        unit=ibis.literal(unit),
         host="src_ip",
         peer=column,
         peer_port=port,
@@ -192,16 +198,17 @@ def _worth_sorting(calls: ibis.Table, prevalence: ibis.Table, config: Config) ->
         often.calls.between(config.min_calls, config.max_calls),
         seconds >= (config.min_calls - 1) * config.min_gap_s,
     )
-    known = prevalence.select(unit="kind", peer="peer", hosts="hosts", all_hosts="all_hosts")
+    known = prevalence.select("kind", "peer", "hosts", "all_hosts")
     # An address of a pool or a CDN is as common as its /24.
-    nets = known.filter(known.unit == "net").select(net="peer", net_hosts="hosts")
-    table = often.left_join(known, ["unit", "peer"]).drop("unit_right", "peer_right")
+    nets = known.filter(known.kind == "net").select(net="peer", net_hosts="hosts")
+    often = often.mutate(kind=(_.unit == "question").ifelse("name", _.unit))
+    table = often.left_join(known, ["kind", "peer"]).drop("kind_right", "peer_right")
     table = table.mutate(net=network_of(table.peer)).left_join(nets, "net")
     hosts = table.hosts.fill_null(1)
     rare = rarity(ibis.greatest(hosts, table.net_hosts.fill_null(1)), table.all_hosts.fill_null(1))
     # The port of a DNS question says nothing about the timer behind the name.
     by_port = table.peer_port.cases(*TIMER_PORTS.items(), else_=1.0)
-    prior = (table.unit == "name").ifelse(1.0, by_port)
+    prior = (table.unit == "question").ifelse(1.0, by_port)
     weighed = table.mutate(hosts=hosts, rarity=rare, weight=rare * prior)
     worth = weighed.filter(_.weight * _.calls / (_.calls + 6) >= config.min_score)
     # In order of the key: an engine may work this table out twice, and must number it alike.

@@ -17,6 +17,7 @@ Source: STIX 2.1, MISP and list imports; see `sakimori intel --help`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import ibis
 from ibis import _
@@ -51,18 +52,18 @@ DETAILS = {
     "kind": "string",  # of the indicator: address, cidr, name, url, md5, sha1, sha256, ja3, ja4
     "indicator": "string",  # as imported
     "sources": "string",  # who says so, joined by ", "
-    "family": "string",
-    "label": "string",
-    "sinkhole": "boolean",
+    "family": "string",  # malware, where a source names it
+    "label": "string",  # the source's own words
+    "sinkhole": "boolean",  # known to command nobody any more
     "listed": "timestamp('UTC', 6)",  # first reported
-    "expires": "timestamp('UTC', 6)",
+    "expires": "timestamp('UTC', 6)",  # not used on traffic after this; null: never
 }
-SAYS = "met {indicator}, which {sources} reports ({family})"
+SAYS = "met {indicator}, which {sources} reports"
 INNOCENT = (
     "Addresses are shared and change hands, and a researcher may look at a bad name on purpose."
     " Check how old the report is and whether the traffic looks like use."
 )
-NEXT = "Look at the rows behind the match; if they are real, treat the host as infected."
+NEXT = "Look at the rows behind the match: do they show use, or only a look-up?"
 
 KEY = ("kind", "indicator", "host", "peer", "peer_port", "proto")
 
@@ -71,7 +72,7 @@ KEY = ("kind", "indicator", "host", "peer", "peer_port", "proto")
 class Config:
     """Which reports to use."""
 
-    min_confidence: float = 0.3
+    min_confidence: float = 0.3  # reports rated lower are not used
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
@@ -176,10 +177,11 @@ def _number(address: ibis.Value) -> ibis.Value:
 def _names(dns: ibis.Table, tls: ibis.Table, http: ibis.Table, indicator: ibis.Table) -> ibis.Table:
     """Return uses of a listed name or of a name below it."""
     listed = indicator.filter(_.kind == "name").select("kind", "value").distinct()
+    tcp = ibis.literal("tcp")
     uses = ibis.union(
-        _named(asked(dns), "query", ibis.literal(53, "int32"), "udp"),
-        _named(tls, "server_name", _.dst_port, "tcp"),
-        _named(http, "host", _.dst_port, "tcp"),
+        _named(asked(dns), "query", ibis.null("int32"), ibis.null("string")),
+        _named(tls, "server_name", _.dst_port, tcp),
+        _named(http, "host", _.dst_port, tcp),
     )
     names = uses.select("peer").distinct()
     labels = names.mutate(label=names.peer.split(".")).mutate(size=_.label.length())
@@ -190,9 +192,9 @@ def _names(dns: ibis.Table, tls: ibis.Table, http: ibis.Table, indicator: ibis.T
     return _met(uses.inner_join(hits, "peer"))
 
 
-def _named(table: ibis.Table, column: str, port: ibis.Value, proto: str) -> ibis.Table:
+def _named(table: ibis.Table, column: str, port: Any, proto: Any) -> ibis.Table:
     return table.filter(table.src_inside, table[column].notnull()).select(
-        "ts", "uid", proto=ibis.literal(proto), host="src_ip", peer=column, peer_port=port
+        "ts", "uid", proto=proto, host="src_ip", peer=column, peer_port=port
     )
 
 

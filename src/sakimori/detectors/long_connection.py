@@ -48,13 +48,13 @@ DETAILS = {
     "bytes_per_minute": "float64",  # both ways, over total_s; null where bytes are not known
     "peers": "int64",  # outside peers to which this host holds channels
     "held_port": "boolean",  # on this port holding on is normal
-    "hosts": "int64",
-    "rarity": "float64",
+    "hosts": "int64",  # inside hosts that use this peer
+    "rarity": "float64",  # 0..1
 }
 SAYS = "kept a connection to {peer} port {peer_port} open for {cover}"
 INNOCENT = (
     "Push messages, remote desktops, VPNs and calls also stay open for hours. This peer is used by"
-    " {hosts} host(s) here."
+    " {hosts} here."
 )
 NEXT = "Find the program that holds the connection to {peer}, and what it is for."
 

@@ -41,6 +41,7 @@ NEEDS = (("conn.state",), ("conn.dst_pkts",))
 DETAILS = {
     "direction": "string",  # outbound, internal or inbound
     "shape": "string",  # horizontal or vertical
+    "widest": "string",  # the port (as 23/tcp) or address with the most targets
     "scans": "int64",  # ports swept (horizontal) or addresses swept (vertical)
     "targets": "int64",  # first contacts, over all of them
     "failed": "float64",  # share of first contacts
@@ -48,7 +49,7 @@ DETAILS = {
     "walk": "float64",  # highest point of the log-likelihood ratio
 }
 SAYS = (
-    "tried {targets} targets ({shape}, {direction}, port {peer_port}), of which {failed_pct}"
+    "tried {targets} targets ({shape}, {direction}, most on {widest}), of which {failed_pct}"
     " did not answer"
 )
 INNOCENT = (
@@ -169,8 +170,10 @@ def _summed(walked: ibis.Table, config: Config) -> ibis.Table:
         summed.targets.ln(), math.log(config.min_targets), math.log(config.full_targets)
     )
     minutes = summed.last_seen.delta(summed.first_seen, unit="second") / 60
+    port = summed.peer_port.cast("string").concat("/", summed.proto)
     return summed.mutate(
         count=summed.targets,
+        widest=ibis.coalesce(summed.peer, port),
         score=summed.failed * size,
         per_minute=summed.targets / ibis.greatest(minutes, 1.0),
     )

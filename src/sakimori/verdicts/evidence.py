@@ -72,7 +72,7 @@ def _of_beacon(finding: Finding) -> Iterator[tuple[str, float]]:
         yield "odd port", 1.5 if finding.proto == "tcp" else 0.3
     if (finding.details.get("unanswered") or 0.0) >= 0.8 and finding.count >= 20:
         yield "calls on without an answer", 1.5
-    if finding.details.get("unit") == "name" and finding.peer_port == 53:
+    if finding.details.get("unit") == "question":
         yield "question only", -1.8
 
 

@@ -37,11 +37,17 @@ WORDS = {  # values of details that are words
     "horizontal": "horizontal",
     "vertical": "vertical",
 }
+KINDS = {  # of evidence
+    "control": "control",
+    "names": "names",
+    "discovery": "discovery",
+    "intelligence": "intelligence",
+}
 # What the sum of findings asks for, beyond each finding's own next step.
 FIRST_STEPS = {
     "infected": (
         "Take {host} off the network, but leave it switched on: memory may hold the evidence.",
-        "Block the controllers named above at the border, and look for other hosts that call them.",
+        "Block the peers of the findings that count at the border, and look for others that call them.",
         "Change the passwords used on {host} from another machine.",
     ),
     "suspected": (
@@ -87,13 +93,16 @@ def explain(host: Host, lang: str) -> Explanation:
     points = tuple(_point(f, say, counted=id(f) in counted) for f in host.findings)
     return Explanation(
         host=host.host,
-        sentence=say.tr(VERDICTS[host.verdict], host=host.host, score=host.score),
+        sentence=say.tr(VERDICTS[host.verdict], host=host.host, score=f"{host.score:.2f}"),
         sum=_sum(host, say),
         points=points,
         timeline=_timeline(points, say),
         steps=tuple(
             say.tr(step, host=host.host) for step in FIRST_STEPS[host.verdict]
-        ) + tuple(dict.fromkeys(p.next for p in points if p.counted)),
+        )
+        + tuple(
+            dict.fromkeys(p.next for p in points if p.counted and host.verdict != "clean")
+        ),
     )  # fmt: skip
 
 
@@ -109,10 +118,19 @@ def _said(finding: Finding, say: Translator, what: str) -> str:
                       peer=finding.peer)  # fmt: skip
     values = _values(finding.details, say)
     message: str = getattr(detector, what)
+    for condition, other in getattr(detector, f"{what}_IF", {}).items():
+        field, _, value = condition.partition("=")
+        if finding.details.get(field) == value:
+            message = other
     return say.tr(
         message, **{**values, "host": finding.host, "peer": finding.peer, "count": finding.count,
                     "peer_port": str(finding.peer_port or "-")},
     )  # fmt: skip
+
+
+def kind_word(kind: str, say: Translator) -> str:
+    """Return a kind of evidence in the reader's language; a plugin's kind as it is."""
+    return say.tr(KINDS[kind]) if kind in KINDS else kind
 
 
 def _values(details: Mapping[str, Any], say: Translator) -> dict[str, Any]:
@@ -124,21 +142,23 @@ def _values(details: Mapping[str, Any], say: Translator) -> dict[str, Any]:
         elif not isinstance(value, list):
             values[name] = value
         if isinstance(value, (int, float)) and name.endswith("_s"):
-            values[name.removesuffix("_s")] = duration(value)
+            values[name.removesuffix("_s")] = duration(value, say)
         elif isinstance(value, float) and 0 <= value <= 1:
             values[f"{name}_pct"] = f"{value:.0%}"
     return values
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as people read them: 45 s, 9 min 47 s, 8 h 7 min."""
+def duration(seconds: float, say: Translator) -> str:
+    """Return seconds as people read them: 45 s, 9 min 47 s, 8 h 7 min; a dash for no number."""
+    if not math.isfinite(seconds):
+        return "-"
     if seconds < 60:
-        return f"{seconds:.3g} s"
+        return say.tr("{s} s", s=f"{seconds:.3g}")
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+        return say.tr("{m} min {s} s", m=minutes, s=rest) if rest else say.tr("{m} min", m=minutes)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return say.tr("{h} h {m} min", h=hours, m=minutes) if minutes else say.tr("{h} h", h=hours)
 
 
 def _point(finding: Finding, say: Translator, *, counted: bool) -> Point:
@@ -147,7 +167,7 @@ def _point(finding: Finding, say: Translator, *, counted: bool) -> Point:
     words = say.tr(
         "adds {nats} nats ({kind}, strength {score})" if counted else
         "adds nothing more: a stronger finding of its kind ({kind}) counts already",
-        nats=round(weight.nats, 1), kind=weight.kind, score=round(finding.score, 2),
+        nats=round(weight.nats, 1), kind=kind_word(weight.kind, say), score=round(finding.score, 2),
     )  # fmt: skip
     return Point(
         finding,
@@ -161,7 +181,7 @@ def _point(finding: Finding, say: Translator, *, counted: bool) -> Point:
 
 
 def _sum(host: Host, say: Translator) -> str:
-    parts = " + ".join(f"{w.nats:.1f} ({w.kind})" for w in host.counted) or "0"
+    parts = " + ".join(f"{w.nats:.1f} ({kind_word(w.kind, say)})" for w in host.counted) or "0"
     total = PRIOR + sum(w.nats for w in host.counted)
     return say.tr(
         "start {prior} nats, then {parts} = {total}; probability {score}",

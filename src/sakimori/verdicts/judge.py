@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from sakimori.detectors import load_all
 from sakimori.verdicts.evidence import (
     CAP,
+    COMMON_PORTS,
     INFECTED,
     PRIOR,
     SUSPECTED,
@@ -162,12 +163,21 @@ def _acting_alike(hosts: Iterable[Host]) -> list[list[str]]:
     alike: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for host in hosts:
         for finding in host.findings:
-            if finding.detector == "scan" and finding.details.get("direction") == "outbound":
+            if _sweeps_uncommon_port(finding):
                 alike["scan", f"{finding.proto}/{finding.peer_port}"].append(host.host)
             if finding.detector == "dga":
                 for name in finding.details.get("examples") or ():
                     alike["dga", name].append(host.host)
     return [sorted(set(group)) for group in alike.values() if len(set(group)) > 1]
+
+
+def _sweeps_uncommon_port(finding: Finding) -> bool:
+    return (
+        finding.detector == "scan"
+        and finding.details.get("direction") == "outbound"
+        and finding.peer_port is not None
+        and finding.peer_port not in COMMON_PORTS
+    )
 
 
 def _botnet(members: Sequence[Host], controllers: Sequence[Controller]) -> Botnet | None:
