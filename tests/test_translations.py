@@ -15,7 +15,7 @@ from babel.messages.pofile import read_po
 
 import sakimori
 from sakimori import detectors
-from sakimori.app import telling, workspace
+from sakimori.app import results, telling
 from sakimori.config import LANGUAGES
 from sakimori.i18n import Translator
 from sakimori.verdicts import explain
@@ -39,10 +39,10 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("verdicts/explain.py", "WORDS[value]"): explain.WORDS,
     ("verdicts/explain.py", "REASONS.get(r, r)"): explain.REASONS,
     ("verdicts/explain.py", "KINDS[kind]"): explain.KINDS,
-    ("app/workspace.py", "self.message"): {
-        "no host": workspace.NO_HOST,
-        "relative": workspace.RELATIVE,
-        "ahead": workspace.AHEAD,
+    ("app/results.py", "self.message"): {
+        "no host": results.NO_HOST,
+        "relative": results.RELATIVE,
+        "ahead": results.AHEAD,
     },
 }
 

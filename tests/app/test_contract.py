@@ -11,7 +11,7 @@ import pytest
 import sakimori
 from sakimori.app.contract import as_object
 from sakimori.app.detecting import Coverage
-from sakimori.app.workspace import SCHEMA_VERSION, Report, SourceSummary
+from sakimori.app.results import NO_HOST, SCHEMA_VERSION, Notice, Report, SourceSummary
 from sakimori.verdicts.model import Botnet, Controller, Finding, Host
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ FULL = report(
     clean=7,
     internal=["10.0.0.0/8"],
     hidden=3,
-    warnings=["no host inside"],
+    warnings=[Notice(NO_HOST, {"networks": "10.0.0.0/8"})],
 )  # fmt: skip
 
 
@@ -149,6 +149,11 @@ def test_times_are_utc_with_z() -> None:
     assert told["sources"][0]["first"] == "2024-05-06T07:08:09.123456Z"
     assert told["hosts"][0]["findings"][0]["last_seen"].endswith("Z")
     assert told["sources"][1]["first"] is None
+
+
+def test_warnings_are_whole_sentences() -> None:
+    (warning,) = as_object(FULL)["warnings"]
+    assert warning.startswith("no host inside 10.0.0.0/8 was seen")
 
 
 def test_text_is_raw_for_whoever_shows_it() -> None:

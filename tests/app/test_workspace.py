@@ -10,7 +10,8 @@ import pytest
 
 import sakimori
 from sakimori import detectors
-from sakimori.app.workspace import Progress, check_parts
+from sakimori.app.results import NO_HOST, Progress
+from sakimori.app.workspace import check_parts
 from sakimori.errors import (
     ConfigError,
     EngineError,
@@ -18,12 +19,14 @@ from sakimori.errors import (
     SourceError,
     StateError,
 )
+from sakimori.i18n import Translator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sakimori.app.workspace import Report, Workspace
+    from sakimori.app.results import Report
+    from sakimori.app.workspace import Workspace
 
 
 @pytest.fixture
@@ -111,14 +114,15 @@ def test_a_hunt_in_an_empty_workspace_runs_nothing_and_says_so(ws: Workspace) ->
     assert (report.hosts, report.clean, report.sources) == ([], 0, [])
     assert [c.detector for c in report.coverage if c.ran] == []
     assert all(c.reason.startswith("needs ") for c in report.coverage)
-    assert "--internal" in report.warnings[0]
+    assert [w.message for w in report.warnings] == [NO_HOST]
 
 
 def test_a_hunt_with_nobody_inside_warns(ws: Workspace, zeek: Any, tmp_path: Path) -> None:
     (tmp_path / "conn.log").write_text(zeek.text([zeek.conn(1, orig_h="192.0.2.1")]))
     ws.import_([str(tmp_path / "conn.log")])
     (warning,) = ws.hunt().warnings
-    assert "no host inside" in warning
+    assert "no host inside 10.0.0.0/8, " in warning.told(Translator("en"))
+    assert "--internal" in warning.told(Translator("en"))
 
 
 def test_networks_of_the_settings_decide_who_is_inside(network: Path) -> None:

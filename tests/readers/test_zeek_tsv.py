@@ -432,7 +432,7 @@ def test_no_bytes_raise_anything_but_a_source_error(
     assert all(row["ts"] is not None for row in rows)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 30), st.integers(1, 400))
 def test_the_size_of_blocks_does_not_matter(
     tmp_path_factory: pytest.TempPathFactory, zeek: Any, rows: int, size: int

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sakimori.app.workspace import SCHEMA_VERSION
+from sakimori.app.results import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sakimori.app.workspace import Report
+    from sakimori.app.results import Report
     from sakimori.verdicts.model import Botnet, Controller, Finding, Host
 
 

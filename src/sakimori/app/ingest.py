@@ -39,6 +39,7 @@ class Outcome:
     hint: str = ""
     warnings: tuple[str, ...] = ()
     rejects: tuple[Reject, ...] = ()  # the first three
+    grown: bool = False  # rows were there before, though this time perhaps none were new
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,11 @@ class Importer:
         return Outcome(
             source.name, reader.NAME, taken.added, taken.rejected, skipped,
             warnings=tuple(source.warnings), rejects=tuple(taken.first),
+            grown=before is not None and self._has_rows(record_id),
         )  # fmt: skip
+
+    def _has_rows(self, source_id: str) -> bool:
+        return any(p.table != "rejects" and source_id in p.sources for p in self.store.parts())
 
     def _parts_to_drop(self, before: SourceRecord, *, whole: bool) -> list[PartRow]:
         return [

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sakimori.app.detecting import Coverage
-    from sakimori.app.workspace import Report
+    from sakimori.app.results import Report
     from sakimori.verdicts.model import Host
 
 VERDICT_WORDS = {"infected": "infected", "suspected": "suspected", "clean": "clean"}

@@ -9,8 +9,8 @@ import shutil
 import tempfile
 import uuid
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +22,7 @@ from sakimori import config, readers
 from sakimori.app import tending
 from sakimori.app.detecting import Coverage, run_detectors
 from sakimori.app.ingest import Importer, Outcome
+from sakimori.app.results import Progress, Report, SourceSummary, summaries, warnings_of
 from sakimori.detectors import load_all
 from sakimori.engine.duck import Duck
 from sakimori.engine.lake import Lake
@@ -35,80 +36,10 @@ from sakimori.verdicts.judge import judge_botnets, judge_controllers, judge_host
 from sakimori.verdicts.model import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sakimori.config import Settings
-    from sakimori.i18n import Translator
-    from sakimori.verdicts.model import Botnet, Controller, Host
-
-SCHEMA_VERSION = "1"
-_RELATIVE = 1970  # the year of logs whose times count from the start of the capture
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a long job reports. All do nothing by default."""
-
-    on_file: Callable[[str], None] = lambda _name: None
-    on_bytes: Callable[[int], None] = lambda _count: None
-    on_detector: Callable[[str], None] = lambda _name: None
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that would make the result misleading: a message and its values."""
-
-    message: str
-    values: Mapping[str, Any]
-
-    def told(self, say: Translator) -> str:
-        """Return it in the reader's language."""
-        return say.tr(self.message, **self.values)
-
-
-NO_HOST = "no host inside {networks} was seen: name yours with --internal CIDR"
-RELATIVE = (
-    "{count} sources count time from 1970, such as {path}: they cannot be compared in time with"
-    " the others"
-)
-AHEAD = (
-    "{count} sources hold times in the future, such as {path}: a clock is wrong, or the time zone"
-    " ([import] timezone)"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSummary:
-    """One imported file and table: rows there now, lines refused, first and last time."""
-
-    path: str
-    format: str
-    table: str | None
-    rows: int
-    rejected: int
-    first: datetime | None
-    last: datetime | None
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a hunt gives: everything the JSON contract has."""
-
-    hosts: list[Host]  # infected and suspected only
-    controllers: list[Controller]
-    botnets: list[Botnet]
-    coverage: list[Coverage]
-    sources: list[SourceSummary]
-    clean: int
-    internal: list[str]
-    hidden: int = 0  # findings the allow list hides
-    warnings: list[Notice] = field(default_factory=list)
-
-    @property
-    def failed(self) -> list[Coverage]:
-        """Detectors that broke; those that lacked a column are not among them."""
-        return [c for c in self.coverage if c.failed]
+    from sakimori.verdicts.model import Host
 
 
 class Workspace:
@@ -245,7 +176,7 @@ class Workspace:
             clean=max(0, int(run.result["hosts"]) - len(shown)),
             internal=internal,
             hidden=viewed.hidden,
-            warnings=_warnings(run, internal, sources),
+            warnings=warnings_of(run, internal, sources),
         )
 
     def findings(self) -> list[Finding]:
@@ -292,7 +223,7 @@ class Workspace:
         return [
             summary
             for record in self.store.sources()
-            for summary in _summaries(record, of_source.get(record.id, {}))
+            for summary in summaries(record, of_source.get(record.id, {}))
         ]
 
     # Allow list
@@ -474,55 +405,15 @@ def _inside(internal: Sequence[str]) -> Callable[[str], bool]:
     return is_inside
 
 
-def _warnings(
-    run: RunRecord, internal: Sequence[str], sources: Sequence[SourceSummary]
-) -> list[Notice]:
-    """Return what would make the result misleading: no inside, clocks that cannot be right."""
-    warnings = _clock_warnings(sources)
-    if not run.result["hosts"]:
-        warnings.append(Notice(NO_HOST, {"networks": ", ".join(internal)}))
-    return warnings
-
-
-def _clock_warnings(sources: Sequence[SourceSummary]) -> list[Notice]:
-    timed = [s for s in sources if s.first and s.last]
-    relative = [s for s in timed if s.first and s.first.year == _RELATIVE]
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
-    ahead = [s for s in timed if s.last and s.last > tomorrow]
-    warnings = []
-    if relative and len(relative) < len(timed):
-        warnings.append(Notice(RELATIVE, {"count": len(relative), "path": relative[0].path}))
-    if ahead:
-        warnings.append(Notice(AHEAD, {"count": len(ahead), "path": ahead[0].path}))
-    return warnings
-
-
 def _in_range(part: Any, since: datetime | None, until: datetime | None) -> bool:
     if part.first is None or part.last is None:
         return True
     return (since is None or part.last >= since) and (until is None or part.first < until)
 
 
-def _summaries(record: Any, tables: dict[str, list[Any]]) -> list[SourceSummary]:
-    telemetry = {name: parts for name, parts in tables.items() if name in TELEMETRY}
-    if not telemetry:
-        note = record.skipped or "nothing readable"
-        return [
-            SourceSummary(record.path, record.format, None, 0, record.rejected, None, None, note)
-        ]
-    return [
-        SourceSummary(
-            record.path, record.format, name, sum(p.rows for p in parts), record.rejected,
-            min(p.first for p in parts), max(p.last for p in parts),
-            "; ".join(record.warnings),
-        )
-        for name, parts in sorted(telemetry.items())
-    ]  # fmt: skip
-
-
 def _refuse_nothing(outcomes: Sequence[Outcome], paths: Sequence[str]) -> None:
     """Raise when not one file could be used."""
-    if any(o.added or o.skipped == "already imported" for o in outcomes):
+    if any(o.added or o.grown or o.skipped == "already imported" for o in outcomes):
         return
     failed = next((o for o in outcomes if o.failed), None)
     reason = (

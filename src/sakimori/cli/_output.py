@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from sakimori.app.workspace import Progress, Workspace
+    from sakimori.app.results import Progress
+    from sakimori.app.workspace import Workspace
 
 
 _STYLES = {"infected": "bold red", "suspected": "yellow"}
@@ -147,7 +148,7 @@ class Bars:
 
     def __enter__(self) -> Progress:
         """Start the bars; returns where the job reports."""
-        from sakimori.app.workspace import Progress  # noqa: PLC0415
+        from sakimori.app.results import Progress  # noqa: PLC0415
 
         if not sys.stderr.isatty():
             return Progress()

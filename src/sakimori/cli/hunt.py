@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sakimori.app.ingest import Outcome
-    from sakimori.app.workspace import Report, Workspace
+    from sakimori.app.results import Report
+    from sakimori.app.workspace import Workspace
 
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 Paths = Annotated[
