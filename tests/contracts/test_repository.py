@@ -22,7 +22,7 @@ REGISTRIES = [
         ("unpkg", "com"), ("jsdelivr", "net"),
     )
 ]  # fmt: skip
-MACHINE = ["/" + "work/", "/" + "root/", "/home/" + "user", "/tmp/" + "build"]
+MACHINE = ["/" + "work/", "/" + "root/"]
 STORY = r"\bsession[ _#-]?\d|\b(sub)?agent[ _#-]?\d|\bco-?authored-by\b|\bas an ai\b"
 
 

@@ -114,6 +114,13 @@ def test_many_labels_under_one_country_domain_count_once(hunt: Any, asks: Any) -
     assert finding["names"] == 61
 
 
+def test_a_name_that_exists_at_the_second_try_is_not_missing(hunt: Any, asks: Any) -> None:
+    names = of_words(60)
+    rows = asks(names, **MISSING) + asks(names, begin=100, answers=["203.0.113.9"])
+    assert hunt(dga, dns=rows) == []
+    assert len(hunt(dga, dns=rows[:60])) == 1
+
+
 def test_a_type_that_is_not_known_is_no_reason_to_look_away(hunt: Any, asks: Any) -> None:
     assert len(hunt(dga, dns=asks(generated(60), qtype=None, **MISSING))) == 1
 

@@ -138,6 +138,14 @@ def test_fewer_targets_than_the_least_are_no_scan(hunt: Any, sweep: Any) -> None
     assert len(hunt(scan, conn=sweep(range(Config().min_targets)))) == 1
 
 
+def test_targets_whose_fate_is_not_known_do_not_count(hunt: Any, sweep: Any) -> None:
+    dead = sweep(range(Config().min_targets - 1))
+    unknown = sweep(range(100, 200), state=None, dst_pkts=None)
+    assert hunt(scan, conn=dead + unknown) == []
+    (finding,) = hunt(scan, conn=sweep(range(50)) + unknown)
+    assert (finding["targets"], finding["failed"]) == (50, 1.0)
+
+
 def test_trying_one_dead_target_for_ever_is_no_scan(hunt: Any, row: Any) -> None:
     rows = [row("conn", float(n), src_ip=HOST, dst_ip="203.0.113.9", **DEAD) for n in range(500)]
     assert hunt(scan, conn=rows) == []

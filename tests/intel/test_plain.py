@@ -107,7 +107,11 @@ def test_hostile_text_is_kept_as_it_is(loaded: Callable[..., Any]) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40), max_size=8))
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40), max_size=8
+    )
+)
 def test_any_line_is_an_indicator_a_reject_or_nothing(
     loaded: Callable[..., Any], lines: list[str]
 ) -> None:

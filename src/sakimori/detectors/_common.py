@@ -42,9 +42,10 @@ def asked(dns: ibis.Table) -> ibis.Table:
 
 
 def network_of(address: Any) -> Any:
-    """Return an IPv4 address's /24 as `192.0.2.0/24`; null for IPv6 and malformed text."""
-    start = address.re_extract(r"^([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})\.[0-9]{1,3}$", 1)
-    return (start != "").ifelse(start.concat(".0/24"), ibis.null("string"))
+    """Return an IPv4 address's /24 as `192.0.2.0/24`; null for IPv6 and text without a dot."""
+    is_v4 = address.contains(".") & ~address.contains(":")
+    upto = address.length() - address.reverse().find(".") - 1
+    return is_v4.ifelse(address.substr(0, upto).concat(".0/24"), ibis.null("string"))
 
 
 def was_unanswered(conn: ibis.Table) -> Any:

@@ -80,6 +80,7 @@ NEXT = (
 )
 
 KEY = ("unit", "host", "peer", "peer_port", "proto")
+WEIGHED = ("hosts", "rarity", "weight")
 # Ports whose services run on timers by design; evidence, not exemption.
 TIMER_PORTS = {123: 0.1, 53: 0.15, 853: 0.3, 5228: 0.4, 5223: 0.4, 3478: 0.4, 67: 0.1, 547: 0.1}
 
@@ -112,8 +113,10 @@ def detect(
     """Return the findings. Lazy: nothing runs here."""
     calls = ibis.union(_by_address(conn), _by_net(conn, config), _by_name(tls, http, dns))
     peers = _worth_sorting(calls, prevalence, config)
-    few = calls.inner_join(peers, list(KEY)).select("number", "ts", "uid", "unanswered")
-    timed = _timing(_gaps(few, config), config).inner_join(peers, "number")
+    few = calls.inner_join(peers, list(KEY)).select(
+        "number", "ts", "uid", "unanswered", *KEY, *WEIGHED
+    )
+    timed = _timing(_gaps(few, config), config)
     shape = (ramp(timed.regular, 0.45, 0.95) + ramp(timed.cadence, 0.45, 0.95)) / 2
     scored = timed.mutate(
         score=shape * timed.active * (timed.beats / (timed.beats + 6)) * timed.weight
@@ -213,7 +216,7 @@ def _worth_sorting(calls: ibis.Table, prevalence: ibis.Table, config: Config) ->
     worth = weighed.filter(_.weight * _.calls / (_.calls + 6) >= config.min_score)
     # In order of the key: an engine may work this table out twice, and must number it alike.
     number = ibis.row_number().over(ibis.window(order_by=KEY))
-    return worth.select(*KEY, "hosts", "rarity", "weight", number=number)
+    return worth.select(*KEY, *WEIGHED, number=number)
 
 
 def _gaps(calls: ibis.Table, config: Config) -> ibis.Table:
@@ -244,6 +247,7 @@ def _timing(gaps: ibis.Table, config: Config) -> ibis.Table:
         q3=gaps.gap.quantile(0.75, where=is_active),
         unanswered=_.unanswered.cast("float64").mean(),
         evidence=sample(_.uid, _.rank),
+        **{name: gaps[name].arbitrary() for name in (*KEY, *WEIGHED)},  # one value per number
     )
     return timed.filter(_.beats >= config.min_calls - 1).mutate(
         count=_.gaps + 1,
