@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sakimori.config import Settings, check_names, load
+from sakimori.config import Settings, check_names, fill, load
 from sakimori.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -198,6 +199,20 @@ def test_malformed_toml_names_the_file(file: Path, content: bytes) -> None:
 def test_a_folder_is_no_settings_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="directory"):
         load(tmp_path, {}, {})
+
+
+@dataclass(frozen=True)
+class _Limits:
+    share: float = 0.5
+    ports: tuple[int, ...] = ()
+
+
+def test_a_whole_number_will_do_for_a_number_but_true_will_not() -> None:
+    assert fill(_Limits, {"share": 1, "ports": [80]}, "x") == _Limits(1.0, (80,))
+    with pytest.raises(ConfigError, match="share: True is not a number"):
+        fill(_Limits, {"share": True}, "x")
+    with pytest.raises(ConfigError, match="ports: '80' is not a whole number"):
+        fill(_Limits, {"ports": ["80"]}, "x")
 
 
 def test_a_name_that_nothing_has_is_an_error() -> None:

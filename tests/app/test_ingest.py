@@ -557,6 +557,7 @@ def test_a_stop_leaves_a_whole_lake_and_a_second_run_completes_it(
     assert [line for line in ws.verify() if "left by a crash" not in line] == []
     if "lake.PartWriter.add" in where:
         assert ws.verify() == []
+        assert not list((ws.lake.root / ".staging").rglob("*.parquet"))
     assert len(uids(ws)) % 40 == 0  # a file counts whole or not at all
     import_(ws, many)
     assert uids(ws) == numbered(*range(120))
@@ -627,6 +628,19 @@ def test_compaction_keeps_every_row_in_fewer_files(ws: Workspace, many: Path) ->
     assert ws.verify() == []
     assert ws.compact() == (2, 2)
     assert {s.rows for s in ws.sources()} != {0}
+
+
+def test_compaction_leaves_an_unfinished_row_apart_from_its_day(
+    ws: Workspace, log: Path, text: Any
+) -> None:
+    log.write_text(text(1, 2)[:-1])
+    log.with_name("other.log").write_text(text(3, 4)[:-1])
+    import_(ws, log.parent / "*.log")
+    ws.compact()
+    assert sorted(part.tail for part in ws.store.parts("conn")) == [False, True, True]
+    log.write_text(text(1, 2, 5))
+    import_(ws, log)
+    assert uids(ws) == numbered(1, 2, 3, 4, 5)
 
 
 def test_compaction_leaves_other_days_and_unfinished_rows_apart(

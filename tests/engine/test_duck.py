@@ -81,7 +81,8 @@ def marks(duck: Duck) -> dict[str, bool | None]:
         pytest.param("fe80::1%eth0", True, id="IPv6 with a zone"),
         pytest.param("224.0.0.251", None, id="multicast"),
         pytest.param("239.255.255.255", None, id="last multicast"),
-        pytest.param("240.0.0.1", False, id="after multicast"),
+        pytest.param("240.0.0.0", False, id="after multicast"),
+        pytest.param("223.255.255.255", False, id="before multicast"),
         pytest.param("255.255.255.255", None, id="broadcast"),
         pytest.param("0.0.0.0", None, id="unspecified"),  # noqa: S104 - an address in a log
         pytest.param("ff02::fb", None, id="IPv6 multicast"),
