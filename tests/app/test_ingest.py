@@ -257,7 +257,7 @@ def test_a_log_that_is_read_whole_is_replaced_when_it_grows(ws: Workspace, tmp_p
     assert ws.verify() == []
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.integers(1, 700), max_size=5), st.booleans(), st.booleans())
 def test_however_a_file_grows_its_rows_count_once(
     zeek: Any,

@@ -597,7 +597,7 @@ def test_the_demonstration_hunts_in_its_own_folder_and_replaces_it_when_run_agai
     told = run("demo", "here")
     assert told.code == 0, told.err
     assert "10.0.0.6" in told.out
-    assert "sakimori explain 10.0.0.6 --workspace here/workspace" in told.out
+    assert "sakimori explain 10.0.0.5 --workspace here/workspace" in told.out
     assert run("hosts", "-w", "here/workspace").code == 0
 
 

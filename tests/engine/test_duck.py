@@ -122,7 +122,7 @@ def test_an_address_that_is_missing_has_no_side(opened: Open) -> None:
     assert duck.query("SELECT src_inside, dst_inside FROM conn").fetchall() == [(True, None)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.ip_addresses(v=4).map(str), min_size=1, max_size=20, unique=True),
     st.lists(st.tuples(st.ip_addresses(v=4), st.integers(0, 32)), min_size=1, max_size=4),

@@ -141,6 +141,7 @@ class Workspace:
         folder = self.folder / "findings"
         folder.mkdir(exist_ok=True)
         aside = folder / f".{run}.parquet"
+        findings = findings.sort_by([(name, "ascending") for name in ALL["finding"].key])
         pq.write_table(findings, aside, compression="zstd")
         aside.replace(folder / f"{run}.parquet")
         self.store.record_run(

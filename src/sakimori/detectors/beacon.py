@@ -152,10 +152,13 @@ def _by_net(conn: ibis.Table, config: Config) -> ibis.Table:
     ported = outbound(conn).filter(_.proto.isin(WITH_PORTS))
     calls = ported.mutate(net=network_of(_.dst_ip)).filter(_.net.notnull())
     key = ("src_ip", "net", "dst_port", "proto")
-    spread = calls.group_by(key).having(
-        _.count().between(config.min_calls, config.max_calls), _.dst_ip.nunique() > 1
+    spread = calls.group_by(key).agg(calls=_.count(), addresses=_.dst_ip.nunique())
+    spread = spread.filter(
+        _.calls.between(config.min_calls, config.max_calls),
+        _.addresses > 1,
+        _.calls >= 2 * _.addresses,  # each address again: a sweep is no beacon
     )
-    return calls.semi_join(spread.agg(), list(key)).select(
+    return calls.semi_join(spread, list(key)).select(
         unit=ibis.literal("net"),
         host="src_ip",
         peer="net",

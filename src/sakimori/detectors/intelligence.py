@@ -203,8 +203,13 @@ def _urls(http: ibis.Table, indicator: ibis.Table) -> ibis.Table:
     asked = http.filter(_.src_inside, _.host.notnull()).select(
         "ts", "uid", "host", "uri", proto=ibis.literal("tcp"), client="src_ip", peer_port="dst_port"
     )
-    default = asked.mutate(address=ibis.literal("http://").concat(asked.host, asked.uri))
-    hits = default.inner_join(listed, default.address == listed.value)
+    port = asked.peer_port.cast("string").fill_null("80")
+    shown_port = (port == "80").ifelse("", ibis.literal(":").concat(port))
+    built = ibis.literal("http://").concat(asked.host, shown_port, asked.uri)
+    # Through a proxy the request line holds the whole URL.
+    address = asked.uri.startswith("http://").ifelse(asked.uri, built)
+    full = asked.mutate(address=address)
+    hits = full.inner_join(listed, [("address", "value")])
     return _met(hits.select("ts", "uid", "proto", "peer_port", "kind", "value",
                             host="client", peer="host"))  # fmt: skip
 

@@ -263,6 +263,9 @@ def batch_of(
             column = given[0] if len(given) == 1 else pc.coalesce(*given)
             ours[field.ours] = _converted(column, field.kind, cut_at)
     _first_of_list(ours, log.table)
+    if "duration" in ours:  # "inf", "nan" and negative ones are no durations
+        sound = pc.and_(pc.is_finite(ours["duration"]), pc.greater_equal(ours["duration"], 0))
+        ours["duration"] = pc.if_else(sound, ours["duration"], pa.scalar(None, pa.float64()))
     if log.table == "http" and "host" in ours:
         ours["host"] = pc.replace_substring_regex(ours["host"], r"^([^:]+):[0-9]{1,5}$", r"\1")
     if log.table == "mail" and "sender" in ours:

@@ -166,6 +166,7 @@ def _point(finding: Finding, say: Translator, *, counted: bool) -> Point:
     reasons = [say.tr(REASONS.get(r, r)) for r in weight.reasons]
     words = say.tr(
         "adds {nats} nats ({kind}, strength {score})" if counted else
+        "adds nothing ({kind})" if not weight.nats else
         "adds nothing more: a stronger finding of its kind ({kind}) counts already",
         nats=round(weight.nats, 1), kind=kind_word(weight.kind, say), score=round(finding.score, 2),
     )  # fmt: skip
