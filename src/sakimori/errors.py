@@ -8,7 +8,6 @@ SakimoriError               something went wrong                 exit 1
     StateError              the workspace is damaged or newer    exit 4
     RefusedError            policy forbids the action            exit 5
     PartFailedError         a part did not run, the rest did     exit 6
-    InterruptedRunError     stopped by the user; re-run goes on  exit 130
 """
 
 from __future__ import annotations
@@ -65,9 +64,3 @@ class PartFailedError(SakimoriError):
     """A part of the run failed; what the other parts found was kept and shown."""
 
     exit_code = 6
-
-
-class InterruptedRunError(SakimoriError):
-    """The user stopped the run; what was finished is kept, and a re-run completes it."""
-
-    exit_code = 130

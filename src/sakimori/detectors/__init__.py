@@ -24,6 +24,7 @@ class Detector(Protocol):
     TECHNIQUE: str  # MITRE ATT&CK technique id
     KIND: str  # of evidence: control, names, discovery, intelligence, ...; see docs on scoring
     DOES: str  # what a host that shows it does: spams, scans, floods, steals, relays, or ""
+    WEIGHT: float  # nats that a finding of full score adds to a host's case
     SAYS: str  # one sentence with {fields} of the finding; translated where it is shown
     INNOCENT: str  # the innocent explanation to consider
     NEXT: str  # what to do next

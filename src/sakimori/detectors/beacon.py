@@ -47,6 +47,7 @@ NAME = "beacon"
 TECHNIQUE = "T1071"  # Application Layer Protocol
 KIND = "control"
 DOES = ""
+WEIGHT = 3.6  # nats at full score; see docs/reference/scoring.md
 READS = {
     "conn": ("ts", "uid", "src_ip", "dst_ip", "dst_port", "proto", "state", "dst_pkts",
              "src_inside", "dst_inside"),

@@ -35,6 +35,7 @@ NAME = "dga"
 TECHNIQUE = "T1568.002"  # Dynamic Resolution: Domain Generation Algorithms
 KIND = "names"
 DOES = ""
+WEIGHT = 6.5  # nats at full score; see docs/reference/scoring.md
 READS = {
     "dns": ("ts", "uid", "src_ip", "dst_ip", "query", "qtype", "rcode", "answers", "src_inside",
             "dst_inside"),

@@ -28,6 +28,7 @@ NAME = "intelligence"
 TECHNIQUE = "T1071"
 KIND = "intelligence"
 DOES = ""
+WEIGHT = 7.5  # nats at full score; see docs/reference/scoring.md
 READS = {
     "conn": ("ts", "uid", "src_ip", "dst_ip", "dst_port", "proto", "src_inside", "dst_inside"),
     "dns": ("ts", "uid", "src_ip", "dst_ip", "query", "src_inside", "dst_inside"),

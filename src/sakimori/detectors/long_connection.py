@@ -36,6 +36,7 @@ NAME = "long_connection"
 TECHNIQUE = "T1095"  # Non-Application Layer Protocol; also T1571 on an odd port
 KIND = "control"
 DOES = ""
+WEIGHT = 3.2  # nats at full score; see docs/reference/scoring.md
 READS = {
     "conn": ("ts", "uid", "src_ip", "dst_ip", "dst_port", "proto", "duration", "src_bytes",
              "dst_bytes", "src_inside", "dst_inside"),

@@ -33,6 +33,7 @@ NAME = "scan"
 TECHNIQUE = "T1046"  # Network Service Discovery; outbound also T1595.001
 KIND = "discovery"
 DOES = "scans"
+WEIGHT = 5.0  # nats at full score; see docs/reference/scoring.md
 READS = {
     "conn": ("ts", "uid", "src_ip", "dst_ip", "dst_port", "proto", "state", "dst_pkts",
              "src_inside", "dst_inside"),

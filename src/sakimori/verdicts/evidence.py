@@ -11,7 +11,7 @@ import math
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from sakimori.detectors import load_all
+from sakimori.detectors import BUILTIN, load_all
 from sakimori.verdicts.model import Weight
 
 if TYPE_CHECKING:
@@ -23,15 +23,10 @@ PRIOR = -3.9  # one host in fifty, before any evidence
 CAP = 7.0  # nats of one kind
 INFECTED, SUSPECTED = 0.9, 0.5
 
-# Nats at a finding's full score; a finding adds weight x score, and what its circumstances add.
-BASE = {
-    "beacon": 3.6,
-    "long_connection": 3.2,
-    "dga": 6.5,
-    "scan": 5.0,
-    "intelligence": 7.5,
-}
-UNKNOWN_BASE = 3.0  # a plugin's detector
+# Nats at a finding's full score, as each detector states; a finding adds weight x score, and what
+# its circumstances add.
+BASE = {detector.NAME: detector.WEIGHT for detector in BUILTIN}
+UNKNOWN_BASE = 3.0  # a plugin's detector that states none, or one that is gone
 # Ports on which hosts of any network talk to strangers all day.
 COMMON_PORTS = frozenset({53, 80, 123, 443, 853, 993, 995, 465, 587, 143, 110, 22, 5222, 5223, 5228,
                           1883, 3478, 8080, 8443, 8883})  # fmt: skip
@@ -44,7 +39,7 @@ def weigh(finding: Finding) -> Weight:
     kind = detector.KIND if detector else finding.detector
     if finding.details.get("direction") == "inbound":
         return Weight(finding, kind, 0.0, ("inbound",))
-    nats = BASE.get(finding.detector, UNKNOWN_BASE) * finding.score
+    nats = getattr(detector, "WEIGHT", UNKNOWN_BASE) * finding.score
     reasons = []
     for reason, extra in _circumstances(finding):
         nats += extra * finding.score
