@@ -116,7 +116,7 @@ def summaries(record: Any, tables: Mapping[str, list[Any]]) -> list[SourceSummar
     """
     telemetry = {name: parts for name, parts in tables.items() if name in TELEMETRY}
     if not telemetry:
-        note = record.skipped or "nothing readable"
+        note = record.skipped or "no rows in the lake: none were readable, or they were removed"
         return [
             SourceSummary(record.path, record.format, None, 0, record.rejected, None, None, note)
         ]
