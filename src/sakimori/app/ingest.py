@@ -230,8 +230,11 @@ def expand(paths: Sequence[str]) -> Iterator[Path | None]:
             continue
         found = list(_files(text))
         if not found:
+            is_empty = Path(text).is_dir()
             raise SourceError(
-                "no such file or folder, and no glob that matches",
+                "the folder holds no file"
+                if is_empty
+                else "no such file or folder, and no glob that matches",
                 where=text,
                 hint="give a log file, a folder, a glob in quotes, or - for stdin",
             )

@@ -49,9 +49,11 @@ def hunt(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     bounds = {"since": _utc(since), "until": _utc(until)}
     opened = out.opened(workspace, must_exist=False, internal=internal, lang=lang, config=config)
-    with opened as ws, out.Bars(paths) as progress:
-        outcomes = ws.import_(paths, progress)
-        report = ws.hunt(**bounds, progress=progress)
+    with opened as ws:
+        # The bars end before anything is printed, or they would be drawn between its lines.
+        with out.Bars(paths) as progress:
+            outcomes = ws.import_(paths, progress)
+            report = ws.hunt(**bounds, progress=progress)
         _tell_import(outcomes)
         print_report(report, ws, form)
         _warn_of_unread(outcomes)
@@ -66,10 +68,11 @@ def import_(
     from sakimori.errors import ConfigError  # noqa: PLC0415
 
     opened = out.opened(workspace, must_exist=False, config=config)
-    with opened as ws, out.Bars(paths) as progress:
+    with opened as ws:
         if ws.settings.workspace is None:
             raise ConfigError("no workspace is named", hint="add --workspace DIR")
-        outcomes = ws.import_(paths, progress)
+        with out.Bars(paths) as progress:
+            outcomes = ws.import_(paths, progress)
         rows = [
             {"path": o.path, "format": o.format, "table": table, "rows": rows,
              "rejected": o.rejected, "note": o.failed or o.skipped or "; ".join(o.warnings)}

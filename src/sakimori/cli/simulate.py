@@ -50,12 +50,11 @@ def demo(
 
     logs, workspace, internal = fresh_demo(folder)
     out.say(f"a simulated day was written to {logs}; hunting in it ...")
-    with (
-        out.opened(workspace, must_exist=False, internal=internal, lang=lang, config=config) as ws,
-        out.Bars([str(logs)]) as progress,
-    ):
-        ws.import_([str(logs)], progress)
-        report = ws.hunt(progress=progress)
+    opened = out.opened(workspace, must_exist=False, internal=internal, lang=lang, config=config)
+    with opened as ws:
+        with out.Bars([str(logs)]) as progress:
+            ws.import_([str(logs)], progress)
+            report = ws.hunt(progress=progress)
         print_report(report, ws, Format.table, demo=True)
         say = Translator(ws.settings.lang)
     first = report.hosts[0].host if report.hosts else "HOST"

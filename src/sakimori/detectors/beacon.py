@@ -132,20 +132,7 @@ def detect(
 
 
 def _by_address(conn: ibis.Table) -> ibis.Table:
-    return (
-        outbound(conn)
-        .filter(_.proto.isin(WITH_PORTS))
-        .select(
-            unit=ibis.literal("address"),
-            host="src_ip",
-            peer="dst_ip",
-            peer_port="dst_port",
-            proto="proto",
-            ts="ts",
-            uid="uid",
-            unanswered=was_unanswered(_),
-        )
-    )
+    return _flows("address", outbound(conn).filter(_.proto.isin(WITH_PORTS)), "dst_ip")
 
 
 def _by_net(conn: ibis.Table, config: Config) -> ibis.Table:
@@ -159,10 +146,15 @@ def _by_net(conn: ibis.Table, config: Config) -> ibis.Table:
         _.addresses > 1,
         _.calls >= 2 * _.addresses,  # each address again: a sweep is no beacon
     )
-    return calls.semi_join(spread, list(key)).select(
-        unit=ibis.literal("net"),
+    return _flows("net", calls.semi_join(spread, list(key)), "net")
+
+
+def _flows(unit: str, conn: ibis.Table, peer: str) -> ibis.Table:
+    """Return connections as calls to the peer in the column `peer`."""
+    return conn.select(
+        unit=ibis.literal(unit),
         host="src_ip",
-        peer="net",
+        peer=peer,
         peer_port="dst_port",
         proto="proto",
         ts="ts",
