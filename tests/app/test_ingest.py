@@ -474,6 +474,7 @@ def test_a_path_that_names_nothing_is_an_error_with_the_path(
     assert raised.value.where == str(tmp_path / name)
     assert raised.value.hint
     assert raised.value.exit_code == 3
+    assert ("the folder holds no file" in str(raised.value)) == (name == "empty")
 
 
 def test_standard_input_is_imported_and_known_again(

@@ -485,6 +485,29 @@ def test_there_is_no_progress_where_stderr_is_no_terminal(
     assert run("import", network, "-w", "ws").err == ""
 
 
+@pytest.mark.parametrize("command", ["hunt", "import", "demo"])
+def test_the_bars_are_gone_before_anything_is_printed(
+    run: Callable[..., Ended], network: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    ended = Bars.__exit__
+
+    def end(self: Bars, *failure: object) -> None:
+        ended(self, *failure)
+        print("(the bars end)")
+
+    def simulate(out: Path, _plan: object) -> Truth:
+        shutil.copytree(network, out)
+        return Truth(internal=("10.0.0.0/8",), infected=(), controllers=(), clean=(), bots=())
+
+    monkeypatch.setattr(Bars, "__exit__", end)
+    monkeypatch.setattr("sakimori.app.trying.simulate", simulate)
+    words = ["demo", "there"] if command == "demo" else [command, network, "-w", "ws"]
+    told = run(*words)
+    assert told.code == 0, told.err
+    assert told.out.startswith("(the bars end)\n")
+    assert len(told.out.splitlines()) > 3
+
+
 def test_there_is_progress_on_a_terminal_and_hostile_names_do_not_act_there(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
