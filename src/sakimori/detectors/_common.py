@@ -41,6 +41,15 @@ def asked(dns: ibis.Table) -> ibis.Table:
     return dns.anti_join(resolvers(dns), ["src_ip"]).filter(_.src_inside)
 
 
+def resolved(dns: ibis.Table) -> ibis.Table:
+    """Return the addresses (column address) that any question here was answered with.
+
+    An empty table says that no answers were logged, not that nobody asked.
+    """
+    answered = dns.filter(dns.answers.length() > 0).select(address=dns.answers.unnest())
+    return answered.distinct()
+
+
 def network_of(address: Any) -> Any:
     """Return an IPv4 address's /24 as `192.0.2.0/24`; null for IPv6 and text without a dot."""
     is_v4 = address.contains(".") & ~address.contains(":")
