@@ -1,6 +1,6 @@
 """Write the generated reference pages: `python docs/make_reference.py [--check]`.
 
-Whole pages: tables, detectors, cli, settings. Parts between markers: scoring, formats. With
+Whole pages: tables, detectors and one for each, cli, settings. Parts between markers: scoring, formats. With
 --check nothing is written; pages that are out of date are named, and the exit code is 1.
 """  # noqa: INP001 - a script, not a package
 
@@ -174,14 +174,25 @@ def _table(table: Table) -> str:
 
 
 def detectors_page() -> str:
-    """Return what each detector reads, finds, misses and can be set to."""
+    """Return the list of detectors, each with a link to its own page."""
     intro = (
         "# Detectors\n\n"
         "One detector looks for one behaviour. It states the columns it needs; where no source"
         ' gives them, the report says "not run", never "nothing found". Settings go to'
         " `[detector.NAME]` in `sakimori.toml`."
     )
-    return "\n\n".join([intro, *(_detector(d) for d in detectors.BUILTIN)])
+    rows = [
+        [f"[{d.NAME}](detectors/{d.NAME}.md)", _first_line(d), d.KIND, d.DOES, d.TECHNIQUE]
+        for d in detectors.BUILTIN
+    ]
+    head = ("detector", "looks for", "kind of evidence", "what the host does", "ATT&CK")
+    return "\n\n".join([intro, grid(head, rows)])
+
+
+def _first_line(detector: Any) -> str:
+    """Return what a detector looks for: the first sentence of its docstring, without its word."""
+    line = " ".join(inspect.cleandoc(detector.__doc__).split("\n\n")[0].split())
+    return re.split(r"(?<=[a-z)])\. ", line)[0].rstrip(".")
 
 
 def _detector(detector: Detector) -> str:
@@ -193,7 +204,7 @@ def _detector(detector: Detector) -> str:
     details = [[code(n), code(t), notes.get(n, "")] for n, t in detector.DETAILS.items()]
     return "\n\n".join(
         [
-            f"## {detector.NAME}",
+            f"# {detector.NAME}",
             f"ATT&CK {detector.TECHNIQUE}, kind of evidence: {detector.KIND}{does}.",
             prose(module.__doc__),
             f"It says: {_example_of(detector.SAYS)}",
@@ -344,7 +355,7 @@ def settings_page() -> str:
         "`[import.columns.NAME]` is a column map: see [formats](formats.md#a-table-of-your-own).",
         "## [detector.NAME]",
         "Each detector's keys are on the page of the [detectors](detectors.md): "
-        + ", ".join(f"[{d.NAME}](detectors.md#{d.NAME})" for d in detectors.BUILTIN)
+        + ", ".join(f"[{d.NAME}](detectors/{d.NAME}.md)" for d in detectors.BUILTIN)
         + ".",
         "## Environment",
         grid(("variable", "sets"), [[code(name), what] for name, what in variables.items()]),
@@ -368,7 +379,7 @@ def weights_part() -> str:
     ]
     kinds = {d.NAME: d.KIND for d in detectors.BUILTIN}
     base = [
-        [f"[{name}](detectors.md#{name})", kinds.get(name, name), f"{nats}"]
+        [f"[{name}](detectors/{name}.md)", kinds.get(name, name), f"{nats}"]
         for name, nats in evidence.BASE.items()
     ]
     base.append(["a plugin's detector", "its own", f"{evidence.UNKNOWN_BASE}"])
@@ -511,7 +522,9 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
 
 def built() -> dict[Path, str]:
     """Return every page with what it should hold."""
-    pages = {REFERENCE / name: f"{NOTE}\n\n{make()}\n" for name, make in PAGES.items()}
+    whole = {name: make() for name, make in PAGES.items()}
+    whole |= {f"detectors/{d.NAME}.md": _detector(d) for d in detectors.BUILTIN}
+    pages = {REFERENCE / name: f"{NOTE}\n\n{text}\n" for name, text in whole.items()}
     for name, parts in PARTS.items():
         text = (REFERENCE / name).read_text("utf-8")
         for part, make in parts.items():
@@ -538,6 +551,7 @@ def main(arguments: Sequence[str]) -> int:
     ]
     for path, text in stale:
         if "--check" not in arguments:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, "utf-8")
         sys.stdout.write(f"{'out of date' if '--check' in arguments else 'written'}: {path.name}\n")
     return 1 if stale and "--check" in arguments else 0
