@@ -28,7 +28,8 @@ REASONS = {
     "question only": "only the name was asked for",
     "inside only": "the targets are inside this network",
     "sinkhole": "the peer is a known sinkhole",
-    "inbound": "the scan comes from outside",
+    "inbound": "it comes from outside",
+    "company": "other hosts with a case call the same peer",
 }
 WORDS = {  # values of details that are words
     "outbound": "outbound",
@@ -42,6 +43,17 @@ KINDS = {  # of evidence
     "names": "names",
     "discovery": "discovery",
     "intelligence": "intelligence",
+    "tunnel": "tunnel",
+    "peers": "peers",
+    "spam": "spam",
+    "flood": "flood",
+    "theft": "theft",
+    "fraud": "fraud",
+    "handshake": "handshake",
+    "web": "web",
+    "delivery": "delivery",
+    "synchrony": "synchrony",
+    "company": "company",
 }
 # What the sum of findings asks for, beyond each finding's own next step.
 FIRST_STEPS = {

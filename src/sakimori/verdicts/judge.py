@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sakimori.detectors import load_all
+from sakimori.verdicts.company import COMMANDS, company_of, peers_of
 from sakimori.verdicts.evidence import (
     CAP,
     COMMON_PORTS,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from sakimori.verdicts.model import Finding, Verdict, Weight
 
 MIN_CONTROLLER = 0.05
-COMMANDS = ("control", "names", "intelligence")  # kinds of evidence that name who commands
 JOINS = 0.4  # a controller must be this likely before it joins hosts to one botnet
 
 
@@ -34,24 +34,46 @@ def judge_hosts(findings: Iterable[Finding], is_inside: Callable[[str], bool]) -
     of_host: defaultdict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         of_host[finding.host].append(finding)
-    hosts = [_host(name, found) for name, found in of_host.items() if is_inside(name)]
+    weights = {name: _weighed(found) for name, found in of_host.items() if is_inside(name)}
+    company = company_of(weights, lambda its: _score(_strongest(its)))
+    hosts = [_host(name, its, company.get(name)) for name, its in weights.items()]
     return sorted(hosts, key=lambda h: (-h.score, h.host))
 
 
-def _host(name: str, findings: Sequence[Finding]) -> Host:
-    weights = sorted((weigh(f) for f in findings), key=lambda w: -w.nats)
+def _weighed(findings: Iterable[Finding]) -> list[Weight]:
+    return sorted((weigh(f) for f in findings), key=_heaviest_first)
+
+
+def _heaviest_first(weight: Weight) -> tuple[Any, ...]:
+    """Order findings totally, so that the order in which they come changes nothing."""
+    f = weight.finding
+    port = -1 if f.peer_port is None else f.peer_port
+    return (-weight.nats, -f.score, f.detector, f.peer or "", port, f.first_seen, f.host)
+
+
+def _strongest(weights: Iterable[Weight]) -> tuple[Weight, ...]:
+    """Return the heaviest finding of each kind, those that weigh nothing left out."""
     strongest: dict[str, Weight] = {}
     for weight in weights:
         strongest.setdefault(weight.kind, weight)
-    counted = tuple(w for w in strongest.values() if w.nats > 0)
-    score = logistic(PRIOR + sum(min(w.nats, CAP) for w in counted))
+    return tuple(w for w in strongest.values() if w.nats > 0)
+
+
+def _score(counted: Iterable[Weight]) -> float:
+    return logistic(PRIOR + sum(min(w.nats, CAP) for w in counted))
+
+
+def _host(name: str, weights: Sequence[Weight], company: Weight | None) -> Host:
+    counted = (*_strongest(weights), *([company] if company else ()))
+    score = _score(counted)
+    findings = tuple(w.finding for w in weights)
     return Host(
         host=name,
         verdict=_verdict(score),
         score=round(score, 4),
         does=_does(weights),
         families=_families(findings),
-        findings=tuple(w.finding for w in weights),
+        findings=findings,
         counted=counted,
     )
 
@@ -90,18 +112,12 @@ def judge_controllers(hosts: Iterable[Host]) -> list[Controller]:
         for finding in host.findings:
             weight = weigh(finding)
             if weight.kind in COMMANDS and weight.nats:
-                for peer in _peers(finding):
+                for peer in peers_of(finding):
                     claims[peer].append((host, weight))
     # A whole /24 is evidence about the host, but no controller that could be cut.
     found = [_controller(peer, claim) for peer, claim in claims.items() if "/" not in peer]
     kept = [c for c in found if c.score >= MIN_CONTROLLER]
     return sorted(kept, key=lambda c: (c.sinkhole, -c.score, -len(c.bots), c.controller))
-
-
-def _peers(finding: Finding) -> list[str]:
-    """Return whom a finding accuses: its peer, and where made-up names led."""
-    peers = [finding.peer] if finding.peer else []
-    return peers + list(finding.details.get("addresses") or ())
 
 
 def _controller(peer: str, claims: Sequence[tuple[Host, Weight]]) -> Controller:
@@ -116,7 +132,7 @@ def _controller(peer: str, claims: Sequence[tuple[Host, Weight]]) -> Controller:
     users = max((int(w.finding.details.get("hosts") or 0) for _, w in claims), default=0)
     # Bots use what everybody uses, too: a peer whose other users are clean commands nobody.
     exclusive = len(best) / max(users, len(best))
-    strongest = max(claims, key=lambda c: c[1].nats)[1].finding
+    strongest = min((w for _, w in claims), key=_heaviest_first).finding
     kind: Literal["address", "name"] = "address" if is_address(peer) else "name"
     return Controller(
         controller=peer,
