@@ -1,8 +1,11 @@
 """How fast the whole way is, from raw logs to verdicts, against the floor.
 
-    python bench/speed.py [DIR] [--make ROWS_FACTOR]
+    python bench/speed.py [DIR]
+    python bench/speed.py --sizes 1,5,25,50
 
 DIR holds Zeek TSV logs such as `amplify.py` writes; without it they are made in a temporary folder.
+With --sizes (millions of records; 50 need 20 GB of disk for a while) one run of each size is shown,
+so that growth can be seen: work per record must stay flat and memory bounded.
 The floor is DuckDB, in the same run and with the same threads, parsing the same files into typed
 columns and counting the values, and nothing else. Each measured run is its own process, so that
 its peak memory is its own.
@@ -87,19 +90,47 @@ def help_seconds() -> float:
     return sorted(times)[2]
 
 
+def made(folder: Path, millions: float) -> None:
+    """Write about so many million records of Zeek logs."""
+    if not (SHARED / "amplify.py").exists():
+        sys.exit(f"nothing at {SHARED}: name a folder of Zeek logs")
+    print(f"making {millions:g} M records ...", file=sys.stderr)
+    copies = [max(1, round(n * millions / 5.25)) for n in (300, 60, 2)]
+    subprocess.run(
+        [sys.executable, str(SHARED / "amplify.py"), str(folder), *map(str, copies)],
+        check=True,
+        capture_output=True,
+    )
+
+
+def growth(sizes: list[float]) -> None:
+    """Print one line a size."""
+    print(f"{'records':>12}{'seconds':>9}{'import':>8}{'hunt':>8}{'records/s':>11}{'us/rec':>8}"
+          f"{'peak MB':>9}  slowest detectors, s")  # fmt: skip
+    for millions in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            made(Path(folder), millions)
+            run = measured("whole", Path(folder))
+        stages = sorted(
+            ((v, k.strip()) for k, v in run.items() if k.startswith("  ")), reverse=True
+        )
+        slow = ", ".join(f"{name} {seconds:.1f}" for seconds, name in stages[:5])
+        rate = run["rows"] / run["seconds"]
+        print(f"{run['rows']:12,.0f}{run['seconds']:9.1f}{run['import']:8.1f}{run['hunt']:8.1f}"
+              f"{rate:11,.0f}{1e6 / rate:8.2f}{run['peak MB']:9,.0f}  {slow}", flush=True)  # fmt: skip
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--sizes"]:
+        growth([float(size) for size in sys.argv[2].split(",")])
+        return
     if len(sys.argv) > 2 and sys.argv[1] in ("--floor", "--whole"):
         print(json.dumps((floor if sys.argv[1] == "--floor" else whole)(Path(sys.argv[2]))))
         return
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(made)
+    with tempfile.TemporaryDirectory() as aside:
+        folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(aside)
         if len(sys.argv) == 1:
-            if not (SHARED / "amplify.py").exists():
-                sys.exit(f"nothing at {SHARED}: name a folder of Zeek logs")
-            print("making the logs ...", file=sys.stderr)
-            subprocess.run(
-                [sys.executable, str(SHARED / "amplify.py"), made], check=True, capture_output=True
-            )
+            made(folder, 5.25)
         rounds = [(measured("floor", folder), measured("whole", folder)) for _ in range(3)]
     rounds.sort(key=lambda pair: pair[1]["seconds"] / pair[0]["seconds"])
     low, mine = rounds[1]

@@ -46,7 +46,7 @@ def _as_object(told: Explanation, ws: Workspace) -> dict[str, Any]:
         "timeline": [{"time": time, "what": what} for time, what in told.timeline],
         "findings": [
             {**contract.finding(p.finding), "says": p.says, "weighs": p.weighs,
-             "innocent": p.innocent, "next": p.next, "counted": p.counted,
+             "innocent": p.innocent, "aside": p.aside, "next": p.next, "counted": p.counted,
              "rows": ws.evidence(p.finding)}
             for p in told.points
         ],
@@ -65,6 +65,7 @@ def _print(told: Explanation, ws: Workspace, say: Any) -> None:
         print(f"\n{number}. {finding.detector} ({finding.technique}): {point.says}")
         print(f"   {point.weighs}")
         print("   " + say.tr("Innocent explanation: {text}", text="") + point.innocent)
+        print("   " + say.tr("Set aside: {text}", text="") + point.aside)
         examples = finding.details.get("examples")
         if examples:
             print("   " + say.tr("Such as: {names}", names=", ".join(examples)))

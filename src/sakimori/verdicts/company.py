@@ -65,7 +65,7 @@ def company_of(
         for host, weight in callers.items():
             nats = _nats(host, weight, callers, vouched)
             if nats > (best[host].nats if host in best else LIGHTEST):
-                best[host] = Weight(weight.finding, KIND, nats, ("company",))
+                best[host] = Weight(weight.finding, KIND, nats, ())
     return best
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from sakimori.detectors import load_all
 from sakimori.i18n import Translator
+from sakimori.verdicts import company
 from sakimori.verdicts.evidence import PRIOR, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from sakimori.verdicts.model import Finding, Host
+    from sakimori.verdicts.model import Finding, Host, Weight
 
 VERDICTS = {
     "infected": "{host} is very probably a bot (score {score}).",
@@ -29,8 +30,9 @@ REASONS = {
     "inside only": "the targets are inside this network",
     "sinkhole": "the peer is a known sinkhole",
     "inbound": "it comes from outside",
-    "company": "other hosts with a case call the same peer",
 }
+COMPANY = "{nats} nats more for company: other hosts with a case of their own accuse {peer} too"
+NOT_SET_ASIDE = "it was not set aside: this finding does not decide the verdict"
 WORDS = {  # values of details that are words
     "outbound": "outbound",
     "inbound": "inbound",
@@ -75,12 +77,16 @@ _IN_TIMELINE, _LIGHT = 10, 0.5  # findings shown there, and the nats below which
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One finding, told: what was seen, what it weighs, what it could be instead, what to do."""
+    """One finding, told: what was seen, what it weighs, what it could be instead, what to do.
+
+    `aside` says why the innocent explanation was set aside, or that it was not.
+    """
 
     finding: Finding
     says: str
     weighs: str
     innocent: str
+    aside: str
     next: str
     nats: float
     counted: bool
@@ -101,8 +107,15 @@ class Explanation:
 def explain(host: Host, lang: str) -> Explanation:
     """Return the case of a host in a language ("en" or "ja")."""
     say = Translator(lang)
-    counted = {id(w.finding): w for w in host.counted}
-    points = tuple(_point(f, say, counted=id(f) in counted) for f in host.findings)
+    counted = {id(w.finding) for w in host.counted if w.kind != company.KIND}
+    met = next((w for w in host.counted if w.kind == company.KIND), None)
+    points = tuple(
+        _point(
+            f, say, counted=id(f) in counted, met=met if met and met.finding is f else None,
+            believed=host.verdict != "clean",
+        )
+        for f in host.findings
+    )  # fmt: skip
     return Explanation(
         host=host.host,
         sentence=say.tr(VERDICTS[host.verdict], host=host.host, score=f"{host.score:.2f}"),
@@ -129,11 +142,13 @@ def _said(finding: Finding, say: Translator, what: str) -> str:
         return say.tr("{detector} found something about {peer}", detector=finding.detector,
                       peer=finding.peer)  # fmt: skip
     values = _values(finding.details, say)
-    message: str = getattr(detector, what)
+    message: str = getattr(detector, what, "")
     for condition, other in getattr(detector, f"{what}_IF", {}).items():
         field, _, value = condition.partition("=")
         if finding.details.get(field) == value:
             message = other
+    if not message:  # a plugin that says nothing of this; the catalogue's "" is its header
+        return ""
     return say.tr(
         message, **{**values, "host": finding.host, "peer": finding.peer, "count": finding.count,
                     "peer_port": str(finding.peer_port or "-")},
@@ -173,20 +188,25 @@ def duration(seconds: float, say: Translator) -> str:
     return say.tr("{h} h {m} min", h=hours, m=minutes) if minutes else say.tr("{h} h", h=hours)
 
 
-def _point(finding: Finding, say: Translator, *, counted: bool) -> Point:
+def _point(
+    finding: Finding, say: Translator, *, counted: bool, met: Weight | None, believed: bool
+) -> Point:
     weight = weigh(finding)
-    reasons = [say.tr(REASONS.get(r, r)) for r in weight.reasons]
     words = say.tr(
         "adds {nats} nats ({kind}, strength {score})" if counted else
         "adds nothing ({kind})" if not weight.nats else
         "adds nothing more: a stronger finding of its kind ({kind}) counts already",
         nats=round(weight.nats, 1), kind=kind_word(weight.kind, say), score=round(finding.score, 2),
     )  # fmt: skip
+    reasons = [say.tr(REASONS.get(r, r)) for r in weight.reasons]
+    if met:
+        reasons.append(say.tr(COMPANY, nats=round(met.nats, 1), peer=finding.peer))
     return Point(
         finding,
         _said(finding, say, "SAYS"),
         "; ".join([words, *reasons]),
         _said(finding, say, "INNOCENT"),
+        _said(finding, say, "ASIDE") if counted and believed else say.tr(NOT_SET_ASIDE),
         _said(finding, say, "NEXT"),
         weight.nats,
         counted,
