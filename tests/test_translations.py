@@ -110,9 +110,16 @@ def of_constants() -> set[str]:
 
 def of_detectors() -> set[str]:
     said = {
-        text for one in detectors.BUILTIN for text in (one.SAYS, one.INNOCENT, one.NEXT, one.DOES)
+        text
+        for one in detectors.BUILTIN
+        for text in (one.SAYS, one.INNOCENT, getattr(one, "ASIDE", ""), one.NEXT, one.DOES)
     }
-    variants = {text for one in detectors.BUILTIN for text in getattr(one, "SAYS_IF", {}).values()}
+    variants = {
+        text
+        for one in detectors.BUILTIN
+        for part in ("SAYS", "INNOCENT", "ASIDE", "NEXT")
+        for text in getattr(one, f"{part}_IF", {}).values()
+    }
     return (said | variants) - {""}
 
 

@@ -31,8 +31,6 @@ REASONS = {
     "sinkhole": "the peer is a known sinkhole",
     "inbound": "it comes from outside",
 }
-COMPANY = "{nats} nats more for company: other hosts with a case of their own accuse {peer} too"
-NOT_SET_ASIDE = "it was not set aside: this finding does not decide the verdict"
 WORDS = {  # values of details that are words
     "outbound": "outbound",
     "inbound": "inbound",
@@ -200,13 +198,21 @@ def _point(
     )  # fmt: skip
     reasons = [say.tr(REASONS.get(r, r)) for r in weight.reasons]
     if met:
-        reasons.append(say.tr(COMPANY, nats=round(met.nats, 1), peer=finding.peer))
+        reasons.append(
+            say.tr(
+                "{nats} nats more for company: other hosts with a case of their own accuse {peer} too",
+                nats=round(met.nats, 1),
+                peer=finding.peer,
+            )
+        )
     return Point(
         finding,
         _said(finding, say, "SAYS"),
         "; ".join([words, *reasons]),
         _said(finding, say, "INNOCENT"),
-        _said(finding, say, "ASIDE") if counted and believed else say.tr(NOT_SET_ASIDE),
+        _said(finding, say, "ASIDE")
+        if counted and believed
+        else say.tr("it was not set aside: this finding does not decide the verdict"),
         _said(finding, say, "NEXT"),
         weight.nats,
         counted,
