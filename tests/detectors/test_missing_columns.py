@@ -18,7 +18,7 @@ MEASURED = {
     "conn": {"state", "dst_pkts", "duration", "src_bytes", "dst_bytes", "proto", "dst_port"},
     "dns": {"rcode", "answers", "query"},
     "tls": {"server_name", "ja3", "ja4", "cert_hashes", "dst_port"},
-    "http": {"host", "method", "uri", "dst_port"},
+    "http": {"host", "method", "uri", "dst_port", "referrer"},
     "files": {"md5", "sha1", "sha256"},
 }
 CASES = [
@@ -60,7 +60,10 @@ def network(row: Any, calls: Any) -> dict[str, list[Row]]:
         "tls": [row("tls", n * 60.0, **place, server_name="c2.example.net", ja3="a" * 32,
                     cert_hashes=[SHA256]) for n in range(40)],
         "http": [row("http", n * 90.0, **place, host="c3.example.net", uri="/gate")
-                 for n in range(40)],
+                 for n in range(40)]
+        + [row("http", n * 90.0, src_ip=CALLER, dst_ip=C2, host=f"ad{n % 9}.example",
+               uri=f"/c?{n}", referrer=f"http://page{n % 9}.example/", status=302)
+           for n in range(60)],
         "files": [row("files", 0.0, src_ip=C2, dst_ip=BOT, sha256=SHA256)],
         "indicator": [
             {"kind": kind, "value": value, "source": "list-a", "confidence": 0.8}

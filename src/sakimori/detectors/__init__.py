@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sakimori.detectors import beacon, dga, intelligence, long_connection, scan
+from sakimori.detectors import beacon, click_fraud, dga, intelligence, long_connection, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +27,7 @@ class Detector(Protocol):
     WEIGHT: float  # nats that a finding of full score adds to a host's case
     SAYS: str  # one sentence with {fields} of the finding; translated where it is shown
     INNOCENT: str  # the innocent explanation to consider
+    ASIDE: str  # why that was set aside, where the finding decides
     NEXT: str  # what to do next
 
     @property
@@ -49,7 +50,7 @@ class Detector(Protocol):
         """One argument per table in READS, by its name, and then `config`."""
 
 
-BUILTIN: tuple[Detector, ...] = (beacon, dga, intelligence, long_connection, scan)
+BUILTIN: tuple[Detector, ...] = (beacon, click_fraud, dga, intelligence, long_connection, scan)
 
 
 @cache
