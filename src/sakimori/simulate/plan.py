@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FEWEST_HOSTS = 20
 MOST_HOSTS = 10_000
 MOST_DAYS = 31
+CHANNELS = ("held", "long-poll", "poll")
 
 
 def _small_zoo() -> dict[str, int]:
@@ -49,6 +50,9 @@ class Plan:
     botnets: Mapping[str, int] = field(default_factory=_small_zoo)
     beacon_period: float = 60.0  # s, of the "beacon" botnet
     beacon_jitter: float = 0.2  # share of the period a gap may be longer or shorter by
+    orders_by: str = "held"  # the "orders" botnet's channel, one of CHANNELS
+    orders_a_day: int = 3
+    obey_within: float = 10.0  # s from an order until the last bot of "orders" acts
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated."""
@@ -57,6 +61,12 @@ class Plan:
         _within("days", self.days, 1, MOST_DAYS)
         _within("beacon_period", self.beacon_period, 1, 86_400)
         _within("beacon_jitter", self.beacon_jitter, 0, 0.9)
+        _within("orders_a_day", self.orders_a_day, 1, 20)
+        _within("obey_within", self.obey_within, 0.5, 600)
+        if self.orders_by not in CHANNELS:
+            raise ConfigError(
+                f"orders_by is {self.orders_by!r}", hint=f"one of {', '.join(CHANNELS)}"
+            )
         if self.start.tzinfo is None:
             raise ConfigError("start has no time zone", hint="give 2026-03-02T00:00Z")
         for name, count in self.botnets.items():
@@ -83,6 +93,29 @@ class Bot:
     technique: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One command that several bots obeyed together. Times are seconds since 1970.
+
+    `given`: when the controller gave it; `at`: the moment from which the bots act, each for
+    `seconds` at most, all of them begun `within` seconds. `act`: scan, flood, spam, dns or fetch;
+    `target`: an address or a name, empty when there are many. `channel`: one of CHANNELS.
+    """
+
+    botnet: str
+    act: str
+    given: float
+    at: float
+    within: float
+    seconds: float
+    proto: str
+    port: int
+    target: str
+    hosts: tuple[str, ...]
+    controller: tuple[str, ...]
+    channel: str
+
+
 @dataclass(frozen=True, slots=True)
 class Truth:
     """What a perfect hunt would find. Addresses are canonical text, lists are sorted."""
@@ -92,6 +125,7 @@ class Truth:
     controllers: tuple[str, ...]
     clean: tuple[str, ...]
     bots: tuple[Bot, ...]
+    orders: tuple[Order, ...]
 
     def write(self, path: Path) -> None:
         """Write the truth as JSON."""
