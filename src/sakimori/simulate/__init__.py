@@ -146,5 +146,5 @@ def _truth(world: World, outbreak: _Outbreak) -> Truth:
         tuple(sorted({name for bot in bots for name in bot.controllers})),
         tuple(sorted({host.address for host in world.hosts} - infected)),
         bots,
-        tuple(sorted(outbreak.orders, key=lambda order: (order.at, order.botnet))),
+        tuple(sorted(outbreak.orders, key=lambda order: (order.at, order.family))),
     )

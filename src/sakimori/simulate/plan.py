@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FEWEST_HOSTS = 20
 MOST_HOSTS = 10_000
 MOST_DAYS = 31
-CHANNELS = ("held", "long-poll", "poll")
+CHANNELS = ("held", "long-poll", "poll", "timed")
 
 
 def _small_zoo() -> dict[str, int]:
@@ -52,7 +52,7 @@ class Plan:
     beacon_jitter: float = 0.2  # share of the period a gap may be longer or shorter by
     orders_by: str = "held"  # the "orders" botnet's channel, one of CHANNELS
     orders_a_day: int = 3
-    obey_within: float = 10.0  # s from an order until the last bot of "orders" acts
+    obey_within: float = 10.0  # s after hearing an order until a bot of "orders" acts
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated."""
@@ -97,23 +97,26 @@ class Bot:
 class Order:
     """One command that several bots obeyed together. Times are seconds since 1970.
 
-    `given`: when the controller gave it; `at`: the moment from which the bots act, each for
-    `seconds` at most, all of them begun `within` seconds. `act`: scan, flood, spam, dns or fetch;
-    `target`: an address or a name, empty when there are many. `channel`: one of CHANNELS.
+    `at`: the controller gives it; `acts`: the first bot begins. `hosts` obeyed; `heard` and `started`
+    say when each of them heard of it and began. `act`: scans, floods, spams, asks (for names) or
+    fetches; `seconds`: how long each bot acts at most; `target`: an address or a name, empty when
+    there are many. `controller` is an address, `name` its name, `channel` one of CHANNELS.
     """
 
-    botnet: str
+    family: str
+    channel: str
+    controller: str
+    name: str
     act: str
-    given: float
-    at: float
-    within: float
-    seconds: float
     proto: str
     port: int
     target: str
+    seconds: float
+    at: float
+    acts: float
     hosts: tuple[str, ...]
-    controller: tuple[str, ...]
-    channel: str
+    heard: tuple[float, ...]
+    started: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)

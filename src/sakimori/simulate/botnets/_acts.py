@@ -10,7 +10,8 @@ import numpy as np
 from sakimori.simulate import addresses
 from sakimori.simulate.addresses import texts_of
 from sakimori.simulate.botnets import spam
-from sakimori.simulate.botnets._contract import off_after
+from sakimori.simulate.botnets._contract import Home, off_after
+from sakimori.simulate.plan import Order
 from sakimori.simulate.traffic import Flow, Lookup, Request, connections, lookups, requested
 
 if TYPE_CHECKING:
@@ -42,12 +43,47 @@ class Task:
     inside: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An order: when it was given, what is to be done, when each bot heard and began (by address)."""
+
+    at: float
+    task: Task
+    heard: Mapping[str, float]
+    started: Mapping[str, float]
+
+
 def obeyed(world: World, rng: Generator, task: Task, begin: float, host: Host) -> Events:
     """Return what one bot does from `begin` on, until done or its computer sleeps."""
     count = max(1, int(task.seconds * task.rate))
     ts = begin + np.sort(rng.uniform(0, task.seconds, count))
     ts[0] = begin
     return ACTS[task.act](world, rng, task, (ts[ts < off_after(host, begin)], host))
+
+
+def order_of(family: str, channel: str, home: Home, told: Told) -> tuple[Order, ...]:
+    """Return the truth about an order: one, or none when nobody heard it."""
+    task, hosts = told.task, tuple(sorted(told.started))
+    if not hosts:
+        return ()
+    return (
+        Order(
+            family=family,
+            channel=channel,
+            controller=home.address,
+            name=home.name,
+            act=task.act,
+            proto=task.proto,
+            port=task.port,
+            target=task.target,
+            seconds=task.seconds,
+            at=told.at,
+            acts=min(told.started.values()),
+            hosts=hosts,
+            heard=tuple(told.heard[host] for host in hosts),
+            started=tuple(told.started[host] for host in hosts),
+        ),
+    )
 
 
 def scanned(world: World, rng: Generator, task: Task, at: tuple[Column, Host]) -> Events:
@@ -147,9 +183,9 @@ def fetched(_world: World, rng: Generator, task: Task, at: tuple[Column, Host]) 
 
 
 ACTS: Mapping[str, Callable[[World, Generator, Task, tuple[Column, Host]], Events]] = {
-    "scan": scanned,
-    "flood": flooded,
-    "spam": spammed,
-    "dns": tortured,
-    "fetch": fetched,
+    "scans": scanned,
+    "floods": flooded,
+    "spams": spammed,
+    "asks": tortured,
+    "fetches": fetched,
 }

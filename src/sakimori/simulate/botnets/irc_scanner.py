@@ -9,17 +9,17 @@ import numpy as np
 
 from sakimori.simulate.addresses import texts_of
 from sakimori.simulate.behaviours.push import held
-from sakimori.simulate.botnets._acts import Task, obeyed
+from sakimori.simulate.botnets._acts import Task, Told, obeyed, order_of
 from sakimori.simulate.botnets._contract import Home, Infection, awake, found
 from sakimori.simulate.events import Events, merged
 from sakimori.simulate.organisation import DAY, HOUR
-from sakimori.simulate.plan import Order
 from sakimori.simulate.traffic import Flow, joined
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
     from sakimori.simulate.organisation import Host
+    from sakimori.simulate.plan import Order
     from sakimori.simulate.world import Den, World
 
 NAME = "irc-scanner"
@@ -29,8 +29,8 @@ LIVES_ON: tuple[str, ...] = ("camera", "desktop")
 CHANNEL = "#x"
 PING = 90.0  # s between the server's PING and the next
 SCAN_AT, FLOOD_AT = (10.0, 11.4), (14.2, 16.2)  # hours of the day between which orders come
-SCAN = Task(act="scan", seconds=900.0, rate=7.0, port=23, inside=0.3)
-FLOOD = Task(act="flood", seconds=60.0, rate=30.0, proto="udp", port=80)
+SCAN = Task(act="scans", seconds=900.0, rate=7.0, port=23, inside=0.3)
+FLOOD = Task(act="floods", seconds=60.0, rate=30.0, proto="udp", port=80)
 OBEY_WITHIN = 4.0  # s
 
 
@@ -45,30 +45,18 @@ def infect(world: World, den: Den, rng: Generator) -> Infection:
         for task, hours in ((SCAN, SCAN_AT), (replace(FLOOD, target=victim), FLOOD_AT)):
             at = midnight + rng.uniform(*hours) * HOUR
             hosts = awake(awake(den.hosts, at), at + OBEY_WITHIN)
-            begin = at + rng.uniform(0.2, OBEY_WITHIN, len(hosts))
-            parts += [
-                obeyed(world, rng, task, t, host)
-                for t, host in zip(begin.tolist(), hosts, strict=True)
-            ]
-            orders += [_told(task, at, home, hosts)] if hosts else []
+            heard = at + rng.uniform(0.02, 0.15, len(hosts))
+            began = at + rng.uniform(0.2, OBEY_WITHIN, len(hosts))
+            names = [host.address for host in hosts]
+            told = Told(
+                at,
+                task,
+                dict(zip(names, heard.tolist(), strict=True)),
+                dict(zip(names, began.tolist(), strict=True)),
+            )
+            parts += [obeyed(world, rng, task, told.started[h.address], h) for h in hosts]
+            orders += order_of(NAME, "held", home, told)
     return Infection(merged(parts), (home.address, home.name), tuple(orders))
-
-
-def _told(task: Task, at: float, home: Home, hosts: tuple[Host, ...]) -> Order:
-    return Order(
-        botnet=NAME,
-        act=task.act,
-        given=at,
-        at=at,
-        within=OBEY_WITHIN,
-        seconds=task.seconds,
-        proto=task.proto,
-        port=task.port,
-        target=task.target,
-        hosts=tuple(sorted(h.address for h in hosts)),
-        controller=(home.address, home.name),
-        channel="held",
-    )
 
 
 def _channel(world: World, rng: Generator, home: Home, host: Host) -> Events:
