@@ -16,6 +16,7 @@ import numpy as np
 from sakimori.errors import ConfigError, SourceError
 from sakimori.simulate import addresses, behaviours, botnets, zeeklog
 from sakimori.simulate.behaviours import resolver
+from sakimori.simulate.contents import with_contents
 from sakimori.simulate.events import LOGS, Events, merged, on_the_wire
 from sakimori.simulate.plan import Bot, Order, Plan, Truth
 from sakimori.simulate.world import build
@@ -46,8 +47,8 @@ class _Outbreak:
 def simulate(out: Path, plan: Plan) -> Truth:
     """Write a plan's days into the folder `out`: Zeek logs, and `truth.json` last.
 
-    The same plan writes the same bytes. conn, dns, http, ssl, smtp and irc logs, rows in order of
-    time, all within the plan's days.
+    The same plan writes the same bytes. One log for each of LOGS, rows in order of time, all
+    within the plan's days.
 
     Raises:
         ConfigError: a botnet is unknown, or there are not enough hosts to infect.
@@ -73,7 +74,7 @@ def _whole(world: World, outbreak: tuple[Events, ...]) -> Events:
     everyday = (b.events(world, _generator(world.plan, b.NAME)) for b in behaviours.BUILTIN)
     seen = merged([*everyday, *outbreak])
     asked = resolver.events(world, _generator(world.plan, resolver.NAME), seen)
-    return on_the_wire(merged([seen, asked]), world.start, world.end)
+    return with_contents(on_the_wire(merged([seen, asked]), world.start, world.end))
 
 
 def _generator(plan: Plan, part: str) -> Generator:

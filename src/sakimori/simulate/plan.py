@@ -48,6 +48,7 @@ class Plan:
     days: int = 1
     start: datetime = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
     botnets: Mapping[str, int] = field(default_factory=_small_zoo)
+    patch_weekday: int = 0  # when all computers update and start anew: 0 Monday to 6, -1 never
     beacon_period: float = 60.0  # s, of the "beacon" botnet
     beacon_jitter: float = 0.2  # share of the period a gap may be longer or shorter by
     orders_by: str = "held"  # the "orders" botnet's channel, one of CHANNELS
@@ -59,6 +60,7 @@ class Plan:
         _within("seed", self.seed, 0, 2**63 - 1)
         _within("hosts", self.hosts, FEWEST_HOSTS, MOST_HOSTS)
         _within("days", self.days, 1, MOST_DAYS)
+        _within("patch_weekday", self.patch_weekday, -1, 6)
         _within("beacon_period", self.beacon_period, 1, 86_400)
         _within("beacon_jitter", self.beacon_jitter, 0, 0.9)
         _within("orders_a_day", self.orders_a_day, 1, 20)

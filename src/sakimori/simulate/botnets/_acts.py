@@ -90,7 +90,7 @@ def scanned(world: World, rng: Generator, task: Task, at: tuple[Column, Host]) -
     """Return tries at a port of far-off hosts and neighbours: most silent, some refused."""
     ts, host = at
     n = len(ts)
-    inside = rng.random(n) < task.inside
+    inside = (rng.random(n) < task.inside) & (np.arange(n) > 0)
     target = np.where(inside, neighbours(world, rng, n), addresses.reserved(rng, n))
     live = np.isin(target, [h.address for h in world.hosts])
     state = np.where(
