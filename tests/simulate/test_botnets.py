@@ -12,16 +12,19 @@ import pytest
 
 from sakimori.simulate import Plan, behaviours, botnets
 from sakimori.simulate.botnets import irc_scanner, p2p_clickfraud
+from sakimori.simulate.plan import CHANNELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sakimori.simulate import Order
 
 
 @pytest.mark.parametrize("package", [behaviours, botnets], ids=["behaviours", "botnets"])
 def test_every_file_is_listed(package: Any) -> None:
     files = {p.stem for p in Path(package.__file__).parent.glob("*.py")}
     listed = {module.__name__.rpartition(".")[2] for module in package.BUILTIN}
-    assert files - {"__init__", "_contract", "resolver"} == listed
+    assert {f for f in files if not f.startswith("_")} - {"resolver"} == listed
 
 
 def test_botnets_have_names_of_their_own() -> None:
@@ -38,7 +41,13 @@ def test_beacons_keep_their_period(
     make_day: Callable[[Plan], Any], period: float, jitter: float
 ) -> None:
     made = make_day(
-        Plan(hosts=20, botnets={"beacon": 1}, beacon_period=period, beacon_jitter=jitter)
+        Plan(
+            hosts=20,
+            botnets={"beacon": 1},
+            beacon_period=period,
+            beacon_jitter=jitter,
+            patch_weekday=-1,
+        )
     )
     (host,), controllers = made.hosts_of("beacon"), made.truth.controllers
     calls = [float(r["ts"]) for r in made.rows("conn", host) if r["id.resp_h"] in controllers]
@@ -105,6 +114,75 @@ def test_scanners_flood_one_address_and_hold_their_channel(day: Any) -> None:
     assert {r["command"] for r in day.logs["irc"]} == {"NICK", "USER", "JOIN"}
 
 
+def on_port(order: Order) -> Callable[[dict[str, str]], bool]:
+    """Return whether a connection is the order's act, as far as one row can tell."""
+    proto, port = order.proto, str(order.port)
+    if order.act == "asks":
+        return lambda r: r["query"].endswith(f".{order.target}")
+    return lambda r: (
+        r["proto"] == proto
+        and r["id.resp_p"] == port
+        and order.target in ("", r["id.resp_h"])
+        and r["id.resp_h"] != order.controller
+    )
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("seed", [1, 4])
+def test_bots_act_on_orders_within_seconds_of_each_other(
+    make_day: Callable[[Plan], Any], channel: str, seed: int
+) -> None:
+    bots = {"orders": 5, "irc-scanner": 2}
+    made = make_day(
+        Plan(hosts=30, seed=seed, botnets=bots, orders_by=channel, orders_a_day=4, obey_within=6.0)
+    )
+    mine = [order for order in made.truth.orders if order.family == "orders"]
+    assert len(mine) == 4
+    assert len(made.truth.orders) == 6
+    assert [o.at for o in made.truth.orders] == sorted(o.at for o in made.truth.orders)
+    for order in made.truth.orders:
+        log = "dns" if order.act == "asks" else "conn"
+        is_act = on_port(order)
+        assert len(order.hosts) >= 1
+        assert order.acts == min(order.started)
+        assert max(order.started) - order.acts < (90 if order.channel == "poll" else 6)
+        for host, heard, began in zip(order.hosts, order.heard, order.started, strict=True):
+            assert order.at <= heard < began < order.at + 250
+            acts = [float(r["ts"]) for r in made.rows(log, host) if is_act(r)]
+            later = [ts for ts in acts if ts >= began - 0.001]
+            assert later[0] == pytest.approx(began, abs=0.001)
+            assert order.act == "scans" or not [t for t in acts if began - 600 < t < began - 0.001]
+
+
+@pytest.mark.parametrize("channel", ["poll", "long-poll", "timed"])
+def test_a_bot_hears_an_order_before_it_acts(make_day: Callable[[Plan], Any], channel: str) -> None:
+    made = make_day(Plan(hosts=24, botnets={"orders": 3}, orders_by=channel))
+    for order in made.truth.orders:
+        assert order.channel == channel
+        for host, moment in zip(order.hosts, order.heard, strict=True):
+            calls = [r for r in made.rows("conn", host) if r["id.resp_h"] == order.controller]
+            heard = [
+                int(r["resp_bytes"])
+                for r in calls
+                if float(r["ts"]) - 0.01 <= moment <= float(r["ts"]) + float(r["duration"]) + 0.2
+            ]
+            usual = statistics.median(int(r["resp_bytes"]) for r in calls)
+            assert max(heard) > usual + 50, (order, host)
+
+
+def test_a_held_channel_is_open_when_orders_come(make_day: Callable[[Plan], Any]) -> None:
+    made = make_day(Plan(hosts=24, botnets={"orders": 3}))
+    heard = 0
+    for order in made.truth.orders:
+        for host in order.hosts:
+            calls = [r for r in made.rows("conn", host) if r["id.resp_h"] == order.controller]
+            assert len(calls) < 20
+            heard += any(
+                float(r["ts"]) <= order.at <= float(r["ts"]) + float(r["duration"]) for r in calls
+            )
+    assert heard >= sum(len(order.hosts) for order in made.truth.orders) - 1
+
+
 def test_a_tunnel_asks_hundreds_of_long_names_an_hour(day: Any) -> None:
     (host,) = day.hosts_of("dns-tunnel")
     asked = [r for r in day.rows("dns", host) if r["qtype_name"] in ("TXT", "NULL")]
@@ -128,14 +206,15 @@ def test_generated_names_do_not_exist_until_one_does(day: Any) -> None:
 
 def test_bots_sleep_when_their_computer_does(day: Any) -> None:
     begin = day.plan.start.timestamp()
+    bots = day.hosts_of("banker") | day.hosts_of("beacon")
     night = [
         r
-        for r in day.rows("conn", *day.hosts_of("banker"))
+        for r in day.rows("conn", *bots)
         if float(r["ts"]) < begin + 6 * 3600 and r["id.resp_h"] in day.truth.controllers
     ]
     awake = {r["id.orig_h"] for r in day.logs["conn"] if float(r["ts"]) < begin + 6 * 3600}
     assert {r["id.orig_h"] for r in night} <= awake
-    assert day.hosts_of("banker") - awake  # at least one sleeps at night, so the test can fail
+    assert bots - awake  # at least one sleeps at night, so the test can fail
 
 
 @pytest.mark.parametrize(

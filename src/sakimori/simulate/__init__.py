@@ -16,8 +16,9 @@ import numpy as np
 from sakimori.errors import ConfigError, SourceError
 from sakimori.simulate import addresses, behaviours, botnets, zeeklog
 from sakimori.simulate.behaviours import resolver
+from sakimori.simulate.contents import with_contents
 from sakimori.simulate.events import LOGS, Events, merged, on_the_wire
-from sakimori.simulate.plan import Bot, Plan, Truth
+from sakimori.simulate.plan import Bot, Order, Plan, Truth
 from sakimori.simulate.world import build
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from sakimori.simulate.organisation import Host
     from sakimori.simulate.world import World
 
-__all__ = ["BOTNETS", "Bot", "Plan", "Truth", "simulate"]
+__all__ = ["BOTNETS", "Bot", "Order", "Plan", "Truth", "simulate"]
 
 BOTNETS: tuple[str, ...] = tuple(botnet.NAME for botnet in botnets.BUILTIN)
 TRUTH = "truth.json"
@@ -40,13 +41,14 @@ _AWAKE_ENOUGH = 4 * 3600.0  # s on, of a host worth infecting
 class _Outbreak:
     events: tuple[Events, ...]
     bots: tuple[Bot, ...]
+    orders: tuple[Order, ...]
 
 
 def simulate(out: Path, plan: Plan) -> Truth:
     """Write a plan's days into the folder `out`: Zeek logs, and `truth.json` last.
 
-    The same plan writes the same bytes. conn, dns, http, ssl, smtp and irc logs, rows in order of
-    time, all within the plan's days.
+    The same plan writes the same bytes. One log for each of LOGS, rows in order of time, all
+    within the plan's days.
 
     Raises:
         ConfigError: a botnet is unknown, or there are not enough hosts to infect.
@@ -56,7 +58,7 @@ def simulate(out: Path, plan: Plan) -> Truth:
     _refuse_to_overwrite(out)
     world = build(plan, _generator(plan, "world"))
     outbreak = _infected(world)
-    truth = _truth(world, outbreak.bots)
+    truth = _truth(world, outbreak)
     events = _whole(world, outbreak.events)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -72,7 +74,7 @@ def _whole(world: World, outbreak: tuple[Events, ...]) -> Events:
     everyday = (b.events(world, _generator(world.plan, b.NAME)) for b in behaviours.BUILTIN)
     seen = merged([*everyday, *outbreak])
     asked = resolver.events(world, _generator(world.plan, resolver.NAME), seen)
-    return on_the_wire(merged([seen, asked]), world.start, world.end)
+    return with_contents(on_the_wire(merged([seen, asked]), world.start, world.end))
 
 
 def _generator(plan: Plan, part: str) -> Generator:
@@ -94,6 +96,7 @@ def _infected(world: World) -> _Outbreak:
     """Choose hosts for each botnet, no host twice, and let it act there."""
     events: list[Events] = []
     bots: list[Bot] = []
+    orders: list[Order] = []
     for number, botnet in enumerate(botnets.BUILTIN):
         count = world.plan.botnets.get(botnet.NAME, 0)
         if count:
@@ -102,11 +105,12 @@ def _infected(world: World) -> _Outbreak:
                 world, world.den(number, hosts), _generator(world.plan, botnet.NAME)
             )
             events.append(made.events)
+            orders += made.orders
             bots += [
                 Bot(h.address, botnet.NAME, botnet.DOES, made.controllers, botnet.TECHNIQUE)
                 for h in hosts
             ]
-    return _Outbreak(tuple(events), tuple(bots))
+    return _Outbreak(tuple(events), tuple(bots), tuple(orders))
 
 
 def _known(plan: Plan) -> None:
@@ -134,7 +138,8 @@ def _chosen(world: World, botnet: Botnet, count: int, taken: set[str]) -> tuple[
     return tuple(fit[i] for i in order[:count].tolist())
 
 
-def _truth(world: World, bots: tuple[Bot, ...]) -> Truth:
+def _truth(world: World, outbreak: _Outbreak) -> Truth:
+    bots = outbreak.bots
     infected = {bot.host for bot in bots}
     return Truth(
         addresses.INSIDE,
@@ -142,4 +147,5 @@ def _truth(world: World, bots: tuple[Bot, ...]) -> Truth:
         tuple(sorted({name for bot in bots for name in bot.controllers})),
         tuple(sorted({host.address for host in world.hosts} - infected)),
         bots,
+        tuple(sorted(outbreak.orders, key=lambda order: (order.at, order.family))),
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Frame: TypeAlias = dict[str, Column]
-LOGS = ("conn", "dns", "http", "ssl", "smtp", "irc")
+LOGS = ("conn", "dns", "http", "ssl", "smtp", "irc", "ssh", "x509", "files")
 LINK = "of"  # column of every log but conn: the row number of its connection
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ DAY = 24 * HOUR
 DOMAIN = "corp.test"
 SERVERS = ("resolver", "mail", "files", "web")
 HOSTS_PER_OFFICE = 80
+PATCHED = 12.6 * HOUR  # after midnight: when the first computer starts anew on a patch day
+STARTING = 200.0  # s
+BELL = 8.5 * HOUR  # after midnight: half of the people begin within minutes of it
 # Of the hosts that are no servers; desktops are the rest.
 _SHARES = {"laptop": 0.25, "phone": 0.14, "camera": 0.08, "printer": 0.05, "tv": 0.03}
 _SUBNET = {"desktop": 1, "laptop": 1, "phone": 2, "camera": 3, "printer": 3, "tv": 3}
@@ -48,8 +52,32 @@ def hosts_of(plan: Plan, rng: Generator) -> tuple[Host, ...]:
         office = n // HOSTS_PER_OFFICE
         address = f"10.{10 + office}.{_SUBNET[kind]}.{20 + n % HOSTS_PER_OFFICE}"
         on, used = hours(plan, kind, rng)
+        if kind in ("desktop", "laptop"):
+            at = restarts(plan, address)
+            on, used = _restarted(on, at), _restarted(used, at)
         hosts.append(Host(f"{kind}-{n:04d}.{DOMAIN}", address, kind, on, used))
     return tuple(hosts)
+
+
+def restarts(plan: Plan, address: str) -> tuple[float, ...]:
+    """Return when a computer starts anew after its updates: within an hour of each patch day."""
+    share = zlib.crc32(f"patch {address}".encode()) / (1 << 32)
+    return tuple(
+        plan.start.timestamp() + day * DAY + PATCHED + share * HOUR
+        for day in range(plan.days)
+        if (plan.start + timedelta(days=day)).weekday() == plan.patch_weekday
+    )
+
+
+def _restarted(spans: Spans, moments: tuple[float, ...]) -> Spans:
+    """Return the spans, cut for as long as a computer takes to start."""
+    for at in moments:
+        cut = [(begin, end) for begin, end in spans if not begin < at < end]
+        for begin, end in spans:
+            if begin < at < end:
+                cut += [(begin, at), *([(at + STARTING, end)] if at + STARTING < end else [])]
+        spans = tuple(sorted(cut))
+    return spans
 
 
 def _kinds(count: int) -> list[str]:
@@ -81,7 +109,8 @@ def hours(plan: Plan, kind: str, rng: Generator) -> tuple[Spans, Spans]:
 
 def _shift(midnight: float, kind: str, rng: Generator) -> list[tuple[float, float]]:
     """Return a working day: log-on between 8 and 9 mostly, lunch, and for laptops some sleeps."""
-    begin = midnight + rng.normal(8.5, 0.25) * HOUR
+    punctual = rng.random() < 0.5
+    begin = midnight + BELL + (rng.normal(0, 120) if punctual else rng.normal(0.1, 0.25) * HOUR)
     lunch = midnight + rng.normal(12.1, 0.2) * HOUR
     back = lunch + rng.uniform(0.6, 1.1) * HOUR
     end = max(midnight + rng.normal(17.8, 0.8) * HOUR, back + HOUR)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.random import Generator
 
-QTYPES = {"A": 1, "MX": 15, "TXT": 16, "AAAA": 28, "NULL": 10, "HTTPS": 65}
+QTYPES = {"A": 1, "MX": 15, "TXT": 16, "AAAA": 28, "NULL": 10, "HTTPS": 65, "SRV": 33}
 RCODES = {"NOERROR": 0, "SERVFAIL": 2, "NXDOMAIN": 3, "REFUSED": 5}
 _HISTORY = {
     "SF": "ShADadFf",
@@ -54,6 +54,7 @@ class Flow:
     received: Any = 0
     seconds: Any = 0.05
     segment: Any = 1400
+    sport: Any = None  # None: a new one each; of ICMP: the type, and `port` the code
 
 
 def mapped(column: Column, of: Callable[[str], Any], kind: Any = object) -> Column:
@@ -73,9 +74,10 @@ def connections(rng: Generator, flow: Flow) -> Events:
     As Zeek does, a connection of one packet has neither duration nor bytes (NaN and -1).
     """
     n = len(flow.ts)
+    drawn = rng.integers(49_152, 65_535, n)
     proto, state = spread(flow.proto, n), spread(flow.state, n)
     tcp = proto == "tcp"
-    silent = np.isin(state, SILENT)
+    silent = np.isin(state, SILENT) & (proto != "icmp")
     sent, received = spread(flow.sent, n, np.int64), spread(flow.received, n, np.int64)
     received[silent | (state == "REJ")] = 0
     sent[tcp & (silent | (state == "REJ"))] = 0
@@ -86,7 +88,7 @@ def connections(rng: Generator, flow: Flow) -> Events:
     frame = {
         "ts": np.asarray(flow.ts, dtype=np.float64),
         "src": spread(flow.src, n),
-        "sport": rng.integers(49_152, 65_535, n),
+        "sport": drawn if flow.sport is None else spread(flow.sport, n, np.int64),
         "dst": spread(flow.dst, n),
         "dport": spread(flow.port, n, np.int64),
         "proto": proto,
@@ -95,7 +97,7 @@ def connections(rng: Generator, flow: Flow) -> Events:
         "sent": np.where(single, -1, sent),
         "received": np.where(single, -1, received),
         "state": state,
-        "history": np.where(tcp, _tcp_history(state), np.where(received > 0, "Dd", "D")),
+        "history": _history(proto, state, received),
         "out": out,
         "back": back,
         "out_ip": sent + out * np.where(tcp, _TCP_HEADERS, _UDP_HEADERS),
@@ -104,8 +106,10 @@ def connections(rng: Generator, flow: Flow) -> Events:
     return Events({"conn": frame})
 
 
-def _tcp_history(state: Column) -> Column:
-    return mapped(state, lambda s: _HISTORY[s])
+def _history(proto: Column, state: Column, received: Column) -> Column:
+    tcp = mapped(state, lambda s: _HISTORY[s])
+    udp = np.where(received > 0, "Dd", "D")
+    return np.where(proto == "tcp", tcp, np.where(proto == "icmp", "-", udp))
 
 
 def _packets(sent: Column, received: Column, segment: Column, tcp: Column) -> tuple[Column, Column]:
@@ -183,12 +187,17 @@ def lookups(rng: Generator, asked: Lookup) -> Events:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
-    """TLS in connections, column by column. `client` names the program: it sets the fingerprint."""
+    """TLS in connections, column by column. `client` names the program: it sets the fingerprint.
+
+    `subject`: of the certificate, else the server's name; `valid`: days it was made for.
+    """
 
     name: Column  # server name, "-" for none
     client: Any
     tls12: Any = False
     own_certificate: Any = False  # self-signed
+    subject: Any = None
+    valid: Any = 90
 
 
 _SUITES = {True: "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", False: "TLS_AES_128_GCM_SHA256"}
@@ -207,11 +216,12 @@ def encrypted(rng: Generator, flow: Flow, hello: Handshake) -> Events:
     n = len(conn["ts"])
     old = spread(hello.tls12, n, bool)
     name, client = spread(hello.name, n), spread(hello.client, n)
-    subject = mapped(name, lambda x: f"CN={x}")
-    issuer = np.where(
-        spread(hello.own_certificate, n, bool), subject, "CN=Example Trust CA 3,O=Example Trust"
-    )
-    shown = old & (name != "-")
+    own = spread(hello.own_certificate, n, bool)
+    named = mapped(name, lambda x: "-" if x == "-" else f"CN={x}")
+    subject = named if hello.subject is None else spread(hello.subject, n)
+    issuer = np.where(own, subject, "CN=Example Trust CA 3,O=Example Trust")
+    shown = old & (subject != "-")
+    made_for = subject + np.where(own, " " + conn["dst"], "")
     frame = {
         LINK: np.arange(n),
         "ts": conn["ts"] + np.fmin(rng.uniform(0.004, 0.06, n), 0.9 * conn["seconds"]),
@@ -221,7 +231,8 @@ def encrypted(rng: Generator, flow: Flow, hello: Handshake) -> Events:
         "resumed": rng.random(n) < 0.2,
         "subject": np.where(shown, subject, "-"),
         "issuer": np.where(shown, issuer, "-"),
-        "chain": np.where(shown, mapped(name, lambda x: fingerprint(x) * 2), "-"),
+        "chain": np.where(shown, mapped(made_for, lambda x: fingerprint(x) * 2), "-"),
+        "valid": spread(hello.valid, n, np.int64),
         "ja3": mapped(client, fingerprint),
         "ja3s": mapped(name, lambda x: fingerprint(f"server {x[-12:]}")),
     }
@@ -331,3 +342,31 @@ def joined(rng: Generator, flow: Flow, nick: Column, channel: str) -> Events:
         "value": np.where(order == 2, channel, nicks),
     }
     return Events({**made.logs, "irc": frame})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOn:
+    """SSH in connections, column by column. `success`: somebody got in."""
+
+    success: Any
+    attempts: Any = 1
+    client: Any = "SSH-2.0-OpenSSH_9.6"
+    server: Any = "SSH-2.0-OpenSSH_9.2p1"
+
+
+def logged_on(rng: Generator, flow: Flow, log_on: LogOn) -> Events:
+    """Return the SSH connections, and beside them what Zeek makes of them."""
+    made = connections(rng, flow)
+    conn = made.logs["conn"]
+    n = len(conn["ts"])
+    client = spread(log_on.client, n)
+    frame: Frame = {
+        LINK: np.arange(n),
+        "ts": conn["ts"] + np.fmin(rng.uniform(0.01, 0.05, n), 0.9 * conn["seconds"]),
+        "success": spread(log_on.success, n, bool),
+        "attempts": spread(log_on.attempts, n, np.int64),
+        "client": client,
+        "server": spread(log_on.server, n),
+        "hassh": mapped(client, fingerprint),
+    }
+    return Events({**made.logs, "ssh": frame})

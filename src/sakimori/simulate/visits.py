@@ -68,6 +68,12 @@ def plainly(world: World, rng: Generator, visit: Visit) -> Events:
     return merged([questions(world, rng, visit), connections(rng, _flow(world, rng, visit))])
 
 
+def rotated(rows: Column, ts: Column, src: Column, turn: float = 900.0) -> Column:
+    """Return a row of the pool for each call: a client stays with one for `turn` seconds."""
+    own = mapped(src, lambda address: int(share_of(f"turn {address}") * 10_000), np.int64)
+    return rows[(own + 7 * np.floor(ts / turn).astype(np.int64)) % len(rows)]
+
+
 def _flow(world: World, rng: Generator, visit: Visit) -> Flow:
     choices = world.directory.addresses
     picked = rng.integers(0, choices.shape[1], len(visit.row))
@@ -89,8 +95,8 @@ def _flow(world: World, rng: Generator, visit: Visit) -> Flow:
 def questions(world: World, rng: Generator, visit: Visit) -> Events:
     """Return the clients' questions to the resolver for names not in their caches."""
     here, client = world.directory, spread(visit.src, len(visit.ts))
-    names = here.names[visit.row]
-    asked = uncached(visit.ts, [client, names], np.maximum(here.ttl[visit.row], visit.kept))
+    # By row, not by name: whoever calls another address of a pool was told of it.
+    asked = uncached(visit.ts, [client, visit.row], np.maximum(here.ttl[visit.row], visit.kept))
     ts, rows, who = visit.ts[asked], visit.row[asked], client[asked]
     both = mapped(who, lambda address: share_of(address) < _ASK_BOTH, bool)
     rtt = rng.lognormal(np.log(0.008), 0.8, len(ts))

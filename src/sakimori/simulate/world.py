@@ -125,24 +125,34 @@ class Group:
     labels: tuple[str, ...]
     ttls: tuple[int, ...] = (300,)
     rare: bool = False  # lives at documentation addresses, one address a name
+    rows: int = 1  # for each name: one of several has four addresses for every row
+    under: bool = False  # all names lie below one domain and share a content network's addresses
 
 
 GROUPS: Mapping[str, Group] = {
     "site": Group(420, ("www.", "", "shop.", "m."), (60, 300, 300, 3600)),
     "resource": Group(140, ("cdn.", "static.", "ads.", "img.", "stats.", "#.edge."), (60, 300)),
     "update": Group(5, ("update.", "download."), (300, 3600)),
-    "antivirus": Group(2, ("lookup.",), (60, 300)),
-    "push": Group(4, ("push.",), (300,)),
+    "fetch": Group(3, ("dl.", "cdn."), (20, 60), rows=16),
+    "antivirus": Group(2, ("lookup.",), (60, 300), rows=12),
+    "hash list": Group(1, ("hash.",), (300,)),
+    "block list": Group(2, ("bl.",), (900,)),
+    "push": Group(4, ("push.",), (300,), rows=4),
     "telemetry": Group(5, ("events.", "t."), (60, 300)),
-    "calls": Group(6, ("relay.",), (300,)),
+    "calls": Group(6, ("relay.",), (300,), rows=3),
+    "portal": Group(4, ("login.", "my."), (60, 300)),
+    "advert": Group(8, ("ads.", "track."), (60, 300)),
+    "tracker": Group(3, ("tracker.",), (1800,)),
+    "edge": Group(60, ("#.",), (60,), under=True),
     "mx": Group(160, ("mx1.", "mail."), (3600,)),
     "cloud": Group(6, ("device.",), (300,)),
-    "vendor": Group(12, ("agent.", "api.", "cloud."), (300, 3600), rare=True),
+    "vendor": Group(16, ("agent.", "api.", "cloud."), (300, 3600), rare=True),
     "offsite": Group(1, ("vault.",), (300,), rare=True),
 }
-NTP_ROWS = 48  # the pool: few names, many addresses
+NTP_ROWS = 120  # the pool: few names, many addresses
 # The share of a group's names whose addresses lie in the widest range, as the long tail's do.
 _LONG_TAIL = 0.4
+EDGE_ADDRESSES = 24  # of the content network whose customers share them
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,19 +245,23 @@ def _directory(words: list[str], places: Column, rng: Generator) -> tuple[Direct
     names: list[str] = []
     ttl: list[Column] = []
     rows: dict[str, Column] = {}
-    rare: list[int] = []
+    used = 0
     for key, group in GROUPS.items():
-        at = len(names)
-        rows[key] = np.arange(at, at + group.count)
-        rare += rows[key].tolist() if group.rare else []
+        at, count = len(names), group.count * group.rows
+        rows[key] = np.arange(at, at + count)
         labels = rng.choice(group.labels, group.count).tolist()
-        names += [_label(x, rng) + words[at + i] for i, x in enumerate(labels)]
-        ttl.append(rng.choice(group.ttls, group.count))
-    used = len(names)
-    rows["ntp"] = np.arange(used, used + NTP_ROWS)
+        domains = words[used : used + 1] * group.count if group.under else words[used:]
+        own = [_label(x, rng) + domain for x, domain in zip(labels, domains, strict=False)]
+        names += own * group.rows
+        used += 1 if group.under else group.count
+        ttl.append(np.tile(rng.choice(group.ttls, group.count), group.rows))
+    rows["ntp"] = np.arange(len(names), len(names) + NTP_ROWS)
     names += [f"{i % 4}.pool.ntp.test" for i in range(NTP_ROWS)]
     where = _placed(len(names), rng)
+    rare = np.concatenate([rows[key] for key, group in GROUPS.items() if group.rare])
     where[rare] = places[: len(rare), None]
+    edge = addresses.reserved(rng, EDGE_ADDRESSES)
+    where[rows["edge"]] = rng.choice(edge, (len(rows["edge"]), ADDRESSES_A_NAME))
     ttls = np.concatenate([*ttl, np.full(NTP_ROWS, 150)]).astype(float)
     return Directory(texts_of(names), where, ttls, rng.random(len(names)) < 0.25, rows), used
 

@@ -1,4 +1,4 @@
-"""Files: shares by day, backups at one in the morning, the whole of it off site at three."""
+"""Files: shares by day, all backups begun in the same minute at midnight, then the copy off site."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from sakimori.simulate.world import World
 
 NAME = "backup"
-BEGINS = 1 * HOUR  # after midnight
+BEGINS = 60.0  # s after midnight
+MINUTE = 45.0  # s within which all begin
 OFF_SITE = 3 * HOUR
 SHARES_AN_HOUR = 6.0
 
@@ -55,7 +56,7 @@ def _nightly(world: World, rng: Generator) -> Events:
     begins = world.start + BEGINS + DAY * np.arange(world.plan.days)
 
     def draw(host: Host) -> Column:
-        times = begins + rng.uniform(0, 0.5 * HOUR, len(begins))
+        times = begins + rng.uniform(0, MINUTE, len(begins))
         awake = [any(begin <= t < end for begin, end in host.on) for t in times.tolist()]
         return times.compress(awake)
 

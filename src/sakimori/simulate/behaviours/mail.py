@@ -19,6 +19,7 @@ from sakimori.simulate.traffic import (
     Lookup,
     encrypted,
     lookups,
+    mapped,
     posted,
 )
 from sakimori.simulate.visits import Visit, questions, uncached
@@ -173,7 +174,28 @@ def _inbound(world: World, rng: Generator, users: tuple[Host, ...]) -> Events:
         received=rng.integers(400, 800, n),
         seconds=rng.lognormal(np.log(1.8), 0.7, n),
     )
-    return posted(rng, flow, letter)
+    return merged([_listed(world, rng, ts, (flow.src, unwanted)), posted(rng, flow, letter)])
+
+
+def _listed(world: World, rng: Generator, ts: Column, senders: tuple[Column, Column]) -> Events:
+    """Return the mail server's questions to block lists: most senders are on none (NXDOMAIN)."""
+    zones = world.directory.names[world.directory.groups["block list"]]
+    of = np.repeat(np.arange(len(ts)), len(zones))
+    src, unwanted = senders
+    turned = mapped(src, lambda address: ".".join(reversed(address.split("."))))
+    listed = unwanted[of] & (rng.random(len(of)) < 0.7)
+    return lookups(
+        rng,
+        Lookup(
+            ts=ts[of] + rng.uniform(0.002, 0.2, len(of)),
+            client=world.server("mail"),
+            server=world.server("resolver"),
+            query=turned[of] + "." + np.tile(zones, len(ts)),
+            rcode=np.where(listed, "NOERROR", "NXDOMAIN"),
+            answers=np.where(listed, "127.0.0.2", "-"),
+            ttl=900.0,
+        ),
+    )
 
 
 def _people(rng: Generator, count: int, domains: Column) -> Column:

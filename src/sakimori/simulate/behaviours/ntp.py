@@ -8,7 +8,7 @@ import numpy as np
 
 from sakimori.simulate.clock import by_host, every
 from sakimori.simulate.traffic import mapped
-from sakimori.simulate.visits import Visit, plainly, share_of
+from sakimori.simulate.visits import Visit, plainly, rotated, share_of
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 
 NAME = "ntp"
 ROTATION = 3 * 3600.0  # s a client stays with one answer of the pool
+SERVERS = 4  # that some programs ask at the same time
+_SEVERAL = 0.15
 _UNANSWERED = 0.01
 
 
 def events(world: World, rng: Generator) -> Events:
     """Return all time requests: every 64 to 1024 s, always the same for one host."""
     ts, src = by_host(world.hosts, lambda host: every(rng, host.on, period_of(host), 0.01))
+    several = mapped(src, lambda x: SERVERS if share_of(f"chrony {x}") < _SEVERAL else 1, np.int64)
+    of = np.repeat(np.arange(len(ts)), several)
+    ts, src = ts[of] + rng.uniform(0, 2, len(of)), src[of]
+    lane = np.arange(len(of)) % SERVERS
     pool = world.directory.groups["ntp"]
-    turn = np.floor((ts - world.start) / ROTATION).astype(np.int64)
-    own = mapped(src, lambda address: int(share_of(f"ntp {address}") * 10_000), np.int64)
     answered = rng.random(len(ts)) > _UNANSWERED
     return plainly(
         world,
@@ -35,7 +39,10 @@ def events(world: World, rng: Generator) -> Events:
         Visit(
             ts=ts,
             src=src,
-            row=pool[(own + 7 * turn) % len(pool)],
+            row=pool[
+                (rotated(np.arange(len(pool)), ts, src, ROTATION) + 31 * lane * (several[of] > 1))
+                % len(pool)
+            ],
             port=123,
             proto="udp",
             service="ntp",

@@ -8,7 +8,7 @@ import numpy as np
 
 from sakimori.simulate.clock import by_host
 from sakimori.simulate.events import Events, merged
-from sakimori.simulate.visits import Visit, over_tls
+from sakimori.simulate.visits import Visit, over_tls, rotated
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -24,8 +24,15 @@ _GOOD_AFTER = 30.0  # s between two connections
 
 
 def events(world: World, rng: Generator) -> Events:
-    """Return the connections of phones (port 5228) and computers (443)."""
-    return merged([_held(world, rng, 5228, "phone"), _held(world, rng, 443, "desktop", "laptop")])
+    """Return the connections of phones (ports 5228, 5223), computers (443) and devices (8883)."""
+    return merged(
+        [
+            _held(world, rng, 5228, "phone"),
+            _held(world, rng, 5223, "laptop"),
+            _held(world, rng, 443, "desktop", "laptop"),
+            _held(world, rng, 8883, "tv", "printer"),
+        ]
+    )
 
 
 def _held(world: World, rng: Generator, port: int, *kinds: str) -> Events:
@@ -46,7 +53,7 @@ def _held(world: World, rng: Generator, port: int, *kinds: str) -> Events:
         Visit(
             ts=ts,
             src=src,
-            row=rng.choice(world.directory.groups["push"], len(ts)),
+            row=rotated(world.directory.groups["push"], ts, src),
             port=port,
             sent=1300 + 40 * alive,
             received=4600 + 44 * alive + rng.poisson(seconds / 400) * 600,

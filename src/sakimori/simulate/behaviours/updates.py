@@ -43,7 +43,7 @@ def events(world: World, rng: Generator) -> Events:
     fetch = Visit(
         ts=ts[of] + rng.exponential(20, n) + 2,
         src=src[of],
-        row=rng.choice(choices, n),
+        row=rng.choice(world.directory.groups["fetch"], n),
         port=80,
         seconds=size / 8e6 + 0.2,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,10 @@ SESSIONS_AN_HOUR = {"desktop": 2.6, "laptop": 2.6, "phone": 1.0}
 PAGES_A_SESSION = 6.0
 THINK_SECONDS = 25.0  # median
 PARTS_A_PAGE = 3.5  # connections for scripts, pictures, advertisements
-UNENCRYPTED = 0.06
+ADVERTS_A_PAGE = 1.5
+CLICKED = 0.01  # of advertisements shown
+EDGE = 0.2  # of parts that one content network serves for its customers
+UNENCRYPTED = 0.06  # of pages
 QUIC = 0.08
 _ZIPF = 0.95
 
@@ -34,24 +37,30 @@ def events(world: World, rng: Generator) -> Events:
     users = world.of(*SESSIONS_AN_HOUR)
     ts, src = by_host(users, lambda host: pages(rng, host.used, SESSIONS_AN_HOUR[host.kind]))
     sites = popular(rng, world.directory.groups["site"], len(ts))
-    parts = rng.poisson(PARTS_A_PAGE, len(ts))
-    page = np.repeat(np.arange(len(ts)), parts)
-    resources = popular(rng, world.directory.groups["resource"], len(page))
+    plain = rng.random(len(ts)) < UNENCRYPTED
+    views = (ts[plain], src[plain], sites[plain])
+    ts, src, sites = ts[~plain], src[~plain], sites[~plain]
+    page = np.repeat(np.arange(len(ts)), rng.poisson(PARTS_A_PAGE, len(ts)))
+    resources = _parts(world, rng, len(page))
     later = rng.exponential(0.5, len(page)) + 0.05
     when = np.concatenate([ts, ts[page] + later])
     who = np.concatenate([src, src[page]])
     rows = np.concatenate([sites, resources])
-    how = rng.random(len(when))
-    plain = how < UNENCRYPTED
-    quic = how > 1 - QUIC
-    tls = ~plain & ~quic
+    quic = rng.random(len(when)) < QUIC
     return merged(
         [
-            over_tls(world, rng, _visit(rng, when[tls], who[tls], rows[tls])),
-            _unencrypted(world, rng, _visit(rng, when[plain], who[plain], rows[plain])),
+            over_tls(world, rng, _visit(rng, when[~quic], who[~quic], rows[~quic])),
             _quic(world, rng, _visit(rng, when[quic], who[quic], rows[quic])),
+            _unencrypted(world, rng, views),
         ]
     )
+
+
+def _parts(world: World, rng: Generator, count: int) -> Column:
+    """Return where a page's scripts and pictures come from: some from one content network."""
+    own = popular(rng, world.directory.groups["resource"], count)
+    edge = popular(rng, world.directory.groups["edge"], count)
+    return np.where(rng.random(count) < EDGE, edge, own)
 
 
 def pages(rng: Generator, used: Spans, per_hour: float) -> Column:
@@ -86,35 +95,71 @@ def _visit(rng: Generator, ts: Column, src: Column, rows: Column) -> Visit:
     )
 
 
-def _unencrypted(world: World, rng: Generator, visit: Visit) -> Events:
-    n = len(visit.ts)
-    host = world.directory.names[visit.row]
-    pages_seen = rng.integers(1, 900, n).tolist()
-    kinds = rng.choice(["text/html", "image/jpeg", "image/png", "text/plain"], n)
+def _unencrypted(world: World, rng: Generator, views: tuple[Column, Column, Column]) -> Events:
+    """Return pages by HTTP: the page, its parts and advertisements, and now and then a click.
+
+    All but the first page of a visit say which page they belong to.
+    """
+    here = world.directory
+    ts, src, sites = views
+    n = len(ts)
+    numbers = rng.integers(1, 900, n).tolist()
+    uris = texts_of([f"/story/{i}" for i in numbers])
+    address = "http://" + here.names[sites] + uris
+    part = np.repeat(np.arange(n), rng.poisson(PARTS_A_PAGE, n))
+    advert = np.repeat(np.arange(n), rng.poisson(ADVERTS_A_PAGE, n))
+    clicked = advert[rng.random(len(advert)) < CLICKED]
+    wait = rng.exponential(THINK_SECONDS, len(clicked)) + 1
+    landing = popular(rng, here.groups["site"], len(clicked))
+    banner = rng.choice(here.groups["advert"], len(advert))
+    tracker = rng.choice(here.groups["advert"], len(clicked))
+    kinds = rng.choice(["image/jpeg", "image/png", "text/css", "text/javascript"], len(part))
+    requests = (
+        (ts, src, sites, uris, np.where(rng.random(n) < 0.4, "-", _engine(world)), "text/html"),
+        (
+            _soon(rng, ts[part]),
+            src[part],
+            _parts(world, rng, len(part)),
+            "/a",
+            address[part],
+            kinds,
+        ),
+        (_soon(rng, ts[advert]), src[advert], banner, "/show?s=4", address[advert], "image/png"),
+        (ts[clicked] + wait, src[clicked], tracker, "/click?c=1", address[clicked], ""),
+        (ts[clicked] + wait + 0.4, src[clicked], landing, "/", address[clicked], "text/html"),
+    )
+    return merged([_requests(world, rng, request) for request in requests])
+
+
+def _engine(world: World) -> str:
+    """Return where people come from who did not type the address."""
+    return f"https://{world.directory.names[world.directory.groups['site'][0]]}/"
+
+
+def _soon(rng: Generator, ts: Column) -> Column:
+    return ts + rng.exponential(0.5, len(ts)) + 0.05
+
+
+def _requests(
+    world: World, rng: Generator, of: tuple[Column, Column, Column, Any, Any, Any]
+) -> Events:
+    """Return requests: when, who, to whom, for what, from which page, of which type (none: click)."""
+    ts, src, rows, uri, referrer, mime = of
+    n = len(ts)
+    visit = _visit(rng, ts, src, rows)
+    click = isinstance(mime, str) and not mime
+    status = rng.choice([200, 304, 404], n, p=[0.9, 0.07, 0.03])
     request = Request(
-        host=host,
-        uri=texts_of([f"/{k.split('/')[0]}/{i}" for i, k in zip(pages_seen, kinds, strict=True)]),
-        agent=browsers(visit.src),
-        referrer=texts_of(
-            [f"http://{h}/" if i % 3 else "-" for i, h in zip(pages_seen, host, strict=True)]
-        ),
-        status=rng.choice([200, 302, 304, 404], n, p=[0.86, 0.05, 0.06, 0.03]),
-        mime=kinds,
-        answer=visit.received,
+        host=world.directory.names[rows],
+        uri=uri,
+        agent=browsers(src),
+        referrer=referrer,
+        status=302 if click else status,
+        mime="-" if click else mime,
+        answer=0 if click else np.where(status == 200, visit.received, 0),
     )
-    return over_http(
-        world,
-        rng,
-        Visit(
-            ts=visit.ts,
-            src=visit.src,
-            row=visit.row,
-            port=80,
-            seconds=visit.seconds,
-            state=visit.state,
-        ),
-        request,
-    )
+    plain = Visit(ts=ts, src=src, row=rows, port=80, seconds=visit.seconds, state=visit.state)
+    return over_http(world, rng, plain, request)
 
 
 def _quic(world: World, rng: Generator, visit: Visit) -> Events:

@@ -12,6 +12,7 @@ from sakimori.simulate.botnets import (
     dga,
     dns_tunnel,
     irc_scanner,
+    orders,
     p2p_clickfraud,
     spam,
 )
@@ -27,4 +28,5 @@ BUILTIN: tuple[Botnet, ...] = (
     dns_tunnel,
     dga,
     beacon,
+    orders,
 )

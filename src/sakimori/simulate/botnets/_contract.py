@@ -11,21 +11,27 @@ from sakimori.simulate.traffic import Lookup, lookups
 from sakimori.simulate.visits import uncached
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.random import Generator
 
     from sakimori.simulate.addresses import Column
     from sakimori.simulate.events import Events
+    from sakimori.simulate.organisation import Host
+    from sakimori.simulate.plan import Order
     from sakimori.simulate.world import Den, World
 
 
 @dataclass(frozen=True, slots=True)
 class Infection:
-    """What a botnet's bots did, and whom they obeyed (addresses and names; none if peer to peer)."""
+    """What a botnet's bots did, and whom they obeyed (addresses and names; none if peer to peer).
+
+    `orders`: the commands that bots obeyed together.
+    """
 
     events: Events
     controllers: tuple[str, ...]
+    orders: tuple[Order, ...] = ()
 
 
 class Botnet(Protocol):
@@ -66,3 +72,13 @@ def found(world: World, rng: Generator, home: Home, calls: tuple[Column, Column]
             rtt=0.009,
         ),
     )
+
+
+def awake(hosts: Iterable[Host], moment: float) -> tuple[Host, ...]:
+    """Return the hosts that are on at this moment."""
+    return tuple(h for h in hosts if any(begin <= moment < end for begin, end in h.on))
+
+
+def off_after(host: Host, moment: float) -> float:
+    """Return when the host that is on at this moment goes off; the moment itself if it is off."""
+    return next((end for begin, end in host.on if begin <= moment < end), moment)

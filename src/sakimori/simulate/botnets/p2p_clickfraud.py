@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sakimori.simulate import addresses
+from sakimori.simulate.addresses import texts_of
 from sakimori.simulate.behaviours.web import popular
 from sakimori.simulate.botnets._contract import Infection
 from sakimori.simulate.clock import by_host, chance
@@ -28,6 +29,7 @@ PEERS = 700
 CALLS_AN_HOUR = 480.0
 CLICKS_AN_HOUR = 45.0
 ANSWERED = 0.14
+_AGENT = "Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 5.1)"
 _QUESTION, _ANSWER = 16, 568  # bytes
 
 
@@ -62,23 +64,30 @@ def _peers(den: Den, rng: Generator) -> Events:
 
 
 def _clicks(world: World, den: Den, rng: Generator) -> Events:
+    """Return clicks on advertisements of pages that were never opened, and the pages clicked to."""
     ts, src = by_host(den.hosts, lambda host: chance(rng, host.on, CLICKS_AN_HOUR))
     n = len(ts)
     here = world.directory
-    visit = Visit(
-        ts=ts,
-        src=src,
-        row=popular(rng, here.groups["resource"], n),
-        port=80,
-        seconds=rng.lognormal(np.log(0.5), 0.5, n),
-    )
-    pages = here.names[popular(rng, here.groups["site"], n)]
-    request = Request(
-        host=here.names[visit.row],
-        uri="/click?c=1",
-        agent="Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 5.1)",
-        referrer="http://" + pages + "/",
+    pages = "http://" + here.names[popular(rng, here.groups["site"], n)] + "/"
+    numbers = rng.integers(10**6, 10**7, n).tolist()
+    click = Request(
+        host=here.names[rng.choice(here.groups["advert"], n)],
+        uri=texts_of([f"/click?c={i}" for i in numbers]),
+        agent=_AGENT,
+        referrer=pages,
         status=302,
-        answer=rng.integers(200, 900, n),
     )
-    return over_http(world, rng, visit, request)
+    landing = Request(
+        host=here.names[popular(rng, here.groups["site"], n)],
+        agent=_AGENT,
+        referrer=pages,
+        answer=rng.lognormal(np.log(14_000), 1.0, n),
+    )
+    row_of = {name: row for row, name in enumerate(here.names.tolist())}
+    parts = []
+    for delay, request in ((0.0, click), (0.5, landing)):
+        rows = np.array([row_of[name] for name in request.host.tolist()], dtype=np.int64)
+        seconds = rng.lognormal(np.log(0.5), 0.5, n)
+        visit = Visit(ts=ts + delay, src=src, row=rows, port=80, seconds=seconds)
+        parts.append(over_http(world, rng, visit, request))
+    return merged(parts)

@@ -45,12 +45,12 @@ def infect(world: World, den: Den, rng: Generator) -> Infection:
     """Return template fetches and letters, while the computer is awake."""
     home = Home(den.names[0], den.addresses[0])
     calls = by_host(den.hosts, lambda host: every(rng, host.on, PERIOD, JITTER))
-    letters = by_host(den.hosts, lambda host: chance(rng, host.on, LETTERS_AN_HOUR))
+    sent = by_host(den.hosts, lambda host: chance(rng, host.on, LETTERS_AN_HOUR))
     events = merged(
         [
             found(world, rng, home, calls),
             _templates(rng, home, calls),
-            _letters(world, rng, letters),
+            letters(world, rng, sent),
         ]
     )
     return Infection(events, (home.address, home.name))
@@ -73,7 +73,7 @@ def _templates(rng: Generator, home: Home, calls: tuple[Column, Column]) -> Even
     return requested(rng, flow, request)
 
 
-def _letters(world: World, rng: Generator, calls: tuple[Column, Column]) -> Events:
+def letters(world: World, rng: Generator, calls: tuple[Column, Column]) -> Events:
     """Return for each letter the domain's MX, that server's address, and the attempt."""
     ts, src = calls
     n = len(ts)
