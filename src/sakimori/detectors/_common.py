@@ -37,8 +37,11 @@ def resolvers(dns: ibis.Table, clients: int = 3) -> ibis.Table:
 
 
 def asked(dns: ibis.Table) -> ibis.Table:
-    """Return the questions of inside hosts, those of resolvers (their clients' really) left out."""
-    return dns.anti_join(resolvers(dns), ["src_ip"]).filter(_.src_inside)
+    """Return the questions of inside hosts, those of resolvers (their clients' really) left out.
+
+    Where it is not known who was asked, a resolver cannot be told from a client: left out, too.
+    """
+    return dns.anti_join(resolvers(dns), ["src_ip"]).filter(_.src_inside, _.dst_ip.notnull())
 
 
 def resolved(dns: ibis.Table) -> ibis.Table:
