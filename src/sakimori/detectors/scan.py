@@ -174,7 +174,7 @@ def _summed(walked: ibis.Table) -> ibis.Table:
     key = ("host", "shape", "direction", "proto")
     widest = [_.targets.desc(), _.peer, _.peer_port]
     ranked = walked.mutate(place=ibis.row_number().over(ibis.window(group_by=key, order_by=widest)))
-    summed = ranked.group_by(key).agg(
+    return ranked.group_by(key).agg(
         first_seen=_.first_seen.min(),
         last_seen=_.last_seen.max(),
         scans=_.count(),
@@ -185,7 +185,6 @@ def _summed(walked: ibis.Table) -> ibis.Table:
         peer_port=_.peer_port.max(where=_.place == 0),
         evidence=_.evidence.first(order_by=_.place),
     )
-    return summed
 
 
 def _scored(summed: ibis.Table, failing: ibis.Table, config: Config) -> ibis.Table:
