@@ -126,12 +126,7 @@ class Config:
 
 def detect(conn: ibis.Table, http: ibis.Table, config: Config) -> ibis.Table:
     """Return the findings. Lazy: nothing runs here."""
-    flows = _flows(conn, config)
-    found = ibis.union(
-        _scored(flows.filter(_.method != "reflect"), config),
-        _reflected(flows.filter(_.method == "reflect"), config),
-        _requests(http, config),
-    )
+    found = ibis.union(_scored(_minutes(_flows(conn, config)), config), _requests(http, config))
     return as_findings(_summed(found.filter(_.score > 0), config), DETAILS)
 
 
@@ -189,25 +184,33 @@ def _coming_back(flows: ibis.Table) -> Any:
     return ibis.coalesce(flows.dst_pkts.cast("float64"), by_bytes)
 
 
-def _scored(flows: ibis.Table, config: Config) -> ibis.Table:
-    """Return the worst minute of each host, target and protocol, scored."""
+def _minutes(flows: ibis.Table) -> ibis.Table:
+    """Return the minutes of each host, target and method, with what was sent and came back."""
     key = ("host", "peer", "method", "proto", "direction")
-    minutes = flows.group_by((*key, "minute")).agg(
+    asked = (flows.src_bytes > 0) & flows.dst_bytes.notnull()
+    return flows.group_by((*key, "minute")).agg(
         flows=_.count(),
         ports=_.dst_port.nunique(),
         peer_port=_.dst_port.max(),
         attempts=_.count(where=_.empty),
         told=_.empty.count(),
         # A packet of a flow that got no answer; of flows whose answers are not known nothing.
-        packets=_.rate.sum(where=_.back.notnull()),
+        packets=_.rate.sum(where=_.back.notnull()).fill_null(0.0),
         sent=_.sent.sum(),
         back=_.back.sum(),
         known=_.sent.sum(where=_.back.notnull()),
-        to_sinks=_.sent.sum(where=_.dst_port.isin(ONE_WAY)),
+        to_sinks=_.sent.sum(where=_.dst_port.isin(ONE_WAY)).fill_null(0),
+        load=_.load.sum(),
+        answers=_.out_rate.sum(where=asked).fill_null(0.0),
+        gain=(_.dst_bytes.sum(where=asked) / _.src_bytes.sum(where=asked)).fill_null(0.0),
         first_seen=_.ts.min(),
         last_seen=_.ts.max(),
         evidence=_.uid.min(),
     )
+
+
+def _scored(minutes: ibis.Table, config: Config) -> ibis.Table:
+    """Return the minutes with score and rate by what their method counts."""
     factor = (minutes.direction == "internal").ifelse(config.inside_factor, 1.0)
     ratio = minutes.back / ibis.greatest(minutes.known, 1)
     share = minutes.attempts / ibis.greatest(minutes.told, 1)
@@ -217,47 +220,34 @@ def _scored(flows: ibis.Table, config: Config) -> ibis.Table:
         _stretch(minutes.attempts / factor, config.min_attempts, config.full_attempts)
         * ramp(share, 0.5, 0.9) * again
     )  # fmt: skip
-    one_way = 1 - ramp(ratio, 0.005, 0.05)
+    one_way = 1 - ramp(ratio, 0.005, 0.05).fill_null(1.0)
     poured = _stretch(minutes.packets / factor, config.min_packets, config.full_packets) * one_way
+    sinks = 1 - 0.5 * minutes.to_sinks / minutes.sent
     pings = _stretch(minutes.sent / factor, config.min_pings, config.full_pings)
-    sinks = 1 - 0.5 * minutes.to_sinks.fill_null(0) / minutes.sent
-    score = minutes.proto.cases(
-        ("tcp", ibis.greatest(tries, poured)), ("udp", poured * sinks), ("icmp", pings), else_=0.0
-    )
-    rate = minutes.proto.cases(
+    # From the rate of attempts on: the questions of one resolver are no more than that.
+    answers = 0.5 * _stretch(minutes.answers, config.min_attempts, config.full_packets)
+    amplified = (minutes.gain >= config.min_gain).ifelse(answers, 0.0)
+    score = minutes.method.cases(
+        ("tcp", ibis.greatest(tries, poured)), ("udp", poured * sinks), ("icmp", pings),
+        else_=amplified,
+    )  # fmt: skip
+    rate = minutes.method.cases(
         ("tcp", (tries > poured).ifelse(minutes.attempts.cast("float64"), minutes.packets)),
         ("udp", minutes.packets),
-        else_=minutes.sent.cast("float64"),
+        ("icmp", minutes.sent.cast("float64")),
+        else_=minutes.answers,
     )
+    reflected = minutes.method == "reflect"
+    nothing = ibis.null("float64")
     return _picked(
         minutes.mutate(
-            score=score, per_minute=rate, back=ratio, gain=ibis.null("float64"), packets=_.sent
+            score=score,
+            per_minute=rate,
+            back=reflected.ifelse(nothing, ratio),
+            gain=reflected.ifelse(minutes.gain, nothing),
+            packets=reflected.ifelse(minutes.load, minutes.sent),
         )
     )
-
-
-def _reflected(flows: ibis.Table, config: Config) -> ibis.Table:
-    """Return inside services that sent outside addresses far more than these asked with."""
-    answered = flows.filter(_.src_bytes > 0, _.dst_bytes.notnull())
-    key = ("host", "peer", "method", "proto", "direction")
-    minutes = answered.group_by((*key, "minute")).agg(
-        ports=_.dst_port.nunique(),
-        peer_port=_.dst_port.max(),
-        rate=_.out_rate.sum(),
-        packets=_.load.sum(),
-        gain=_.dst_bytes.sum() / _.src_bytes.sum(),
-        first_seen=_.ts.min(),
-        last_seen=_.ts.max(),
-        evidence=_.uid.min(),
-    )
-    size = _stretch(minutes.rate, config.min_attempts, config.full_packets)
-    score = 0.5 * size * ramp(minutes.gain, 1.0, config.min_gain)
-    low = minutes.gain < config.min_gain
-    return _picked(
-        minutes.mutate(
-            score=low.ifelse(0.0, score), per_minute=_.rate, back=ibis.null("float64")
-        )
-    )  # fmt: skip
 
 
 def _requests(http: ibis.Table, config: Config) -> ibis.Table:
