@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess  # noqa: TID251 - a second process is what is tested
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -354,6 +354,21 @@ def test_a_question_sees_telemetry_findings_indicators_and_rejects(open_hunted: 
     assert row["conn"] == 799
     assert row["finding"] == len(open_hunted.findings())
     assert (row["indicator"], row["rejects"]) == (0, 0)
+
+
+def test_days_of_spam_are_counted_without_a_hunt(ws: Workspace, zeek: Any, tmp_path: Path) -> None:
+    rows = [
+        zeek.conn(n, ts=1_750_000_000 + n, orig_h="10.0.0.7", resp_h=f"198.51.{n}.25", resp_p=25)
+        for n in range(30)
+    ]
+    (tmp_path / "conn.log").write_text(zeek.text(rows))
+    assert ws.spam_days() == []
+    ws.import_([str(tmp_path / "conn.log")])
+    assert ws.spam_days() == [{
+        "day": date(2025, 6, 15), "messages": 30, "refused": 0, "sources": 1, "inside_sources": 1,
+        "outside_sources": 0, "spam_messages": 30, "spam_sources": 1, "spam_inside": 1,
+        "spam_outside": 0,
+    }]  # fmt: skip
 
 
 def test_a_question_before_any_hunt_is_answered(ws: Workspace) -> None:

@@ -107,7 +107,7 @@ def test_the_commands_are_those_of_the_reference() -> None:
     assert EVERY == [
         "allow add", "allow list", "allow remove", "botnets", "controllers", "demo", "explain",
         "findings", "hosts", "hunt", "import", "intel import", "intel list", "lake compact",
-        "lake retain", "lake verify", "simulate", "sql", "tables",
+        "lake retain", "lake verify", "simulate", "spam-days", "sql", "tables",
     ]  # fmt: skip
 
 
@@ -654,3 +654,25 @@ def test_the_program_ends_with_its_exit_code() -> None:
     assert told.code == 3
     assert "hint:" in told.err
     assert "Traceback" not in told.err
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_days_of_spam_are_printed(
+    run: Callable[..., Ended], zeek: Any, tmp_path: Path, form: str
+) -> None:
+    rows = [
+        zeek.conn(n, ts=1_750_000_000 + n, orig_h="10.0.0.7", resp_h=f"198.51.{n}.25", resp_p=25)
+        for n in range(30)
+    ]
+    (tmp_path / "conn.log").write_text(zeek.text(rows))
+    run("import", "conn.log", "--workspace", "ws")
+    told = run("spam-days", "--workspace", "ws", "--format", form)
+    assert (told.code, told.err) == (0, "")
+    if form == "json":
+        (day,) = json.loads(told.out)
+        assert (day["day"], day["messages"], day["spam_inside"]) == ("2025-06-15", 30, 1)
+    else:
+        head, line = told.out.splitlines()
+        split = "," if form == "csv" else None
+        assert len(head.replace("_", " ").split(split)) >= 10
+        assert line.split(split)[:4] == ["2025-06-15", "30", "0", "1"]

@@ -107,7 +107,7 @@ def test_one_host_scanning_inside_and_outside_has_a_finding_for_each(hunt: Any, 
         pytest.param(ALIVE, id="they-answer"),
         pytest.param({"state": None, "dst_pkts": None}, id="no-state-and-no-packets"),
         pytest.param({"state": None, "dst_pkts": 5}, id="packets-came-back"),
-        pytest.param({"proto": "udp"}, id="udp"),
+        pytest.param({"proto": "udp"}, id="udp-without-answers-from-a-few"),
         pytest.param({"proto": "icmp"}, id="icmp"),
         pytest.param({"proto": None}, id="protocol-not-known"),
         pytest.param({"dst_port": None}, id="port-not-known"),
@@ -200,6 +200,47 @@ def test_of_equally_wide_scans_the_same_one_is_always_named(hunt: Any, sweep: An
     assert len(named) == 1
 
 
+def test_a_sweep_over_udp_is_a_scan_when_wide(hunt: Any, sweep: Any) -> None:
+    least = Config().min_udp
+    assert hunt(scan, conn=sweep(range(least - 1), port=5060, proto="udp")) == []
+    (finding,) = hunt(scan, conn=sweep(range(least), port=5060, proto="udp"))
+    assert (finding["proto"], finding["widest"], finding["targets"]) == ("udp", "5060/udp", least)
+    assert hunt(scan, conn=sweep(range(200), port=5060, **ALIVE, proto="udp")) == []
+
+
+def test_many_ports_of_one_address_over_udp_are_no_scan(hunt: Any, probe: Any) -> None:
+    assert hunt(scan, conn=probe(range(33434, 33634), proto="udp")) == []
+
+
+def test_a_sweep_over_tcp_says_nothing_about_the_same_port_over_udp(hunt: Any, sweep: Any) -> None:
+    alive = sweep(range(100), proto="udp", **ALIVE)
+    (finding,) = hunt(scan, conn=sweep(range(100)) + alive)
+    assert (finding["proto"], finding["failed"]) == ("tcp", 1.0)
+
+
+@pytest.mark.parametrize("proto", ["tcp", "udp"])
+def test_a_program_with_dead_peers_on_many_ports_is_no_scanner(
+    hunt: Any, sweep: Any, proto: str
+) -> None:
+    common = sweep(range(100), port=6881, proto=proto)
+    peers = [
+        r | {"dst_port": 10_000 + n, "uid": f"P{n}"}
+        for n, r in enumerate(sweep(range(1000), net="198.51", proto=proto))
+    ]
+    assert hunt(scan, conn=common + peers) == []
+    (some,) = hunt(scan, conn=common + peers[:200])
+    (alone,) = hunt(scan, conn=common)
+    assert alone["focus"] == 1.0
+    assert some["focus"] == pytest.approx(1 / 3)
+    assert some["score"] == pytest.approx(alone["score"] * (1 / 3 - 0.15) / 0.35)
+
+
+def test_probing_one_address_leaves_a_sweep_in_focus(hunt: Any, sweep: Any, probe: Any) -> None:
+    found = hunt(scan, conn=sweep(range(60)) + probe(range(1000, 1500), "198.51.100.9"))
+    focus = {f["shape"]: f["focus"] for f in found}
+    assert focus == {"horizontal": pytest.approx(60 / 61), "vertical": None}
+
+
 def test_wider_and_more_dead_score_more(hunt: Any, sweep: Any) -> None:
     def score(dead: int, alive: int) -> float:
         rows = sweep(range(dead)) + sweep(range(dead, dead + alive), **ALIVE)
@@ -258,7 +299,9 @@ def test_tries_of_one_moment_give_one_answer_on_every_thread(hunt: Any, sweep: A
     assert len(answers) == 1
 
 
-@pytest.mark.parametrize("bad", [{"min_targets": 1}, {"min_targets": 500}], ids=str)
+@pytest.mark.parametrize(
+    "bad", [{"min_targets": 1}, {"min_targets": 500}, {"min_focus": 0.5}], ids=str
+)
 def test_limits_that_could_match_nothing_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="need"):
         Config(**bad)

@@ -23,7 +23,7 @@ from sakimori.app import tending
 from sakimori.app.detecting import Coverage, run_detectors
 from sakimori.app.ingest import Importer, Outcome
 from sakimori.app.results import Progress, Report, SourceSummary, summaries, warnings_of
-from sakimori.detectors import load_all
+from sakimori.detectors import load_all, spam
 from sakimori.engine.duck import Duck
 from sakimori.engine.lake import Lake
 from sakimori.errors import ConfigError, PartFailedError, SourceError, StateError
@@ -266,6 +266,13 @@ class Workspace:
         return tending.read_intel(self.folder / "intel")
 
     # Questions and care
+
+    def spam_days(self) -> list[dict[str, Any]]:
+        """Return messages and their sources for each UTC day; see `sakimori.detectors.spam.by_day`."""
+        with self._duck() as (duck, _filled):
+            counted = spam.by_day(duck.table("conn"), duck.table("mail"))
+            days: list[dict[str, Any]] = duck.arrow(counted).to_pylist()
+            return days
 
     def sql(self, query: str) -> pa.Table:
         """Answer one read-only SQL question over the tables. Raises EngineError."""

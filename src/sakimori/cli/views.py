@@ -53,3 +53,18 @@ def botnets(workspace: InWorkspace = None, form: As = Format.table, config: Conf
     with out.opened(workspace, config=config) as ws:
         rows = [contract.botnet(b) for b in ws.report().botnets]
     out.print_rows(rows, form, ("botnet", "family", "bots", "controllers", "does", "why", "score"))
+
+
+@app.command("spam-days", epilog="Example: sakimori spam-days --workspace ws --format csv")
+def spam_days(
+    workspace: InWorkspace = None, form: As = Format.table, config: Config = None
+) -> None:
+    """Count messages and their sources by day, and how many of them look like spam.
+
+    It looks at the imported logs themselves; no hunt is needed.
+    """
+    with out.opened(workspace, config=config) as ws:
+        rows = [{**row, "day": row["day"].isoformat()} for row in ws.spam_days()]
+    out.print_rows(rows, form, ("day", "messages", "refused", "sources", "inside_sources",
+                                "outside_sources", "spam_messages", "spam_sources", "spam_inside",
+                                "spam_outside"))  # fmt: skip

@@ -7,12 +7,18 @@ floored at its lowest point so far, must reach ln 99 as in the sequential test. 
 host, shape and direction are one finding; `peer` and `peer_port` are those of the widest.
 
     score     share of first contacts that failed, x a stretch of the number of targets from
-              `min_targets` (0.3) to `full_targets` (1)
+              `min_targets` (0.3) to `full_targets` (1), x focus for horizontal scans
+    focus     of the addresses that failed this host, the share that did so on a swept port, from
+              0.15 (nothing) to 0.5 (1): a scanner asks on few ports, a peer-to-peer program whose
+              peers are gone on hundreds, of which one or two are common
+
+UDP is looked at across addresses only, from `min_udp` targets on: traceroute and calls behind NAT
+try many ports of one address.
 
 Direction is told apart in `details.direction`: outbound (inside to outside), internal (inside to
 inside), inbound (outside to inside: `host` is then the outside scanner, and is not judged).
 
-Also finds: network scanners run on purpose, peer-to-peer programs with many dead peers.
+Also finds: network scanners run on purpose, peer-to-peer bots whose peers have one fixed port.
 Misses: scans slower than the data, scans that only meet live targets, one-way flow data without
 states or answer packets. Patient scans count, because time does not reset the walk.
 Source: threshold random walk, Jung, Paxson, Berger, Balakrishnan 2004,
@@ -47,6 +53,7 @@ DETAILS = {
     "targets": "int64",  # first contacts, over all of them
     "failed": "float64",  # share of first contacts
     "per_minute": "float64",  # targets per minute between first and last
+    "focus": "float64",  # 0..1; horizontal
     "walk": "float64",  # highest point of the log-likelihood ratio
 }
 SAYS = (
@@ -59,6 +66,7 @@ INNOCENT = (
 )
 NEXT = "If nobody scans on purpose from this host, cut it off from the network and examine it."
 
+FULL_FOCUS = 0.5
 STEP = math.log(4)  # ln(0.8 / 0.2), and with the other sign ln(0.2 / 0.8)
 
 
@@ -67,14 +75,18 @@ class Config:
     """What counts as a scan. Raises ValueError for limits that could match nothing."""
 
     min_targets: int = 20
+    min_udp: int = 80  # lost answers are common in UDP, and so are peers that are gone
     full_targets: int = 500
     min_failed: float = 0.6
+    min_focus: float = 0.15
     walk: float = math.log(99)
     dead_for: int = 3  # hosts that must all have failed before a target proves nothing
 
     def __post_init__(self) -> None:
         if not 1 < self.min_targets < self.full_targets:
             raise ValueError(f"need 1 < {self.min_targets=} < {self.full_targets=}")
+        if not 0 <= self.min_focus < FULL_FOCUS:
+            raise ValueError(f"need 0 <= {self.min_focus=} < {FULL_FOCUS}")
 
 
 def detect(conn: ibis.Table, config: Config) -> ibis.Table:
@@ -84,18 +96,21 @@ def detect(conn: ibis.Table, config: Config) -> ibis.Table:
         "host", "ts", "uid", "failed", "proto", "direction", target="dst_ip",
         shape=ibis.literal("horizontal"), peer=ibis.null("string"), peer_port="dst_port",
     )  # fmt: skip
-    down = first.select(
+    down = first.filter(_.proto == "tcp").select(
         "host", "ts", "uid", "failed", "proto", "direction", target=_.dst_port.cast("string"),
         shape=ibis.literal("vertical"), peer="dst_ip", peer_port=ibis.null("int32"),
     )  # fmt: skip
     walked = _walked(ibis.union(across, down), config)
-    return as_findings(_summed(walked, config), DETAILS)
+    failing = first.group_by("host", "direction", "proto").agg(
+        failing=_.dst_ip.nunique(where=_.failed)
+    )
+    return as_findings(_scored(_summed(walked), failing, config), DETAILS)
 
 
 def _first_contacts(conn: ibis.Table, config: Config) -> ibis.Table:
     """Return one row per host and target, with whether every try of it failed."""
     tries = conn.filter(
-        _.proto == "tcp", _.src_inside.notnull(), _.dst_inside.notnull(),
+        _.proto.isin(("tcp", "udp")), _.src_inside.notnull(), _.dst_inside.notnull(),
         _.src_inside | _.dst_inside,
     )  # fmt: skip
     tries = tries.mutate(
@@ -107,10 +122,9 @@ def _first_contacts(conn: ibis.Table, config: Config) -> ibis.Table:
     targets = tries.group_by("src_ip", "dst_ip", "dst_port", "proto", "direction").agg(
         failed=_.failed.all(), ts_first=_.ts.min(), uid=_.uid.argmin(_.ts)
     )
-    alive = targets.group_by("dst_ip", "dst_port").agg(askers=_.count(), dead=_.failed.all())
-    proof = targets.inner_join(alive, ["dst_ip", "dst_port"]).filter(
-        ~(_.dead & (_.askers >= config.dead_for))
-    )
+    place = ["dst_ip", "dst_port", "proto"]
+    alive = targets.group_by(place).agg(askers=_.count(), dead=_.failed.all())
+    proof = targets.inner_join(alive, place).filter(~(_.dead & (_.askers >= config.dead_for)))
     return proof.select(
         "dst_ip", "dst_port", "proto", "direction", "failed", "uid",
         host="src_ip", ts="ts_first",
@@ -120,7 +134,11 @@ def _first_contacts(conn: ibis.Table, config: Config) -> ibis.Table:
 def _walked(tries: ibis.Table, config: Config) -> ibis.Table:
     """Return one finding per host, shape and port or address whose walk went far enough."""
     key = ("host", "shape", "direction", "peer", "peer_port", "proto")
-    many = tries.group_by(key).having(_.count() >= config.min_targets).agg()
+    many = tries.group_by(key).agg(targets=_.count())
+    least = (many.proto == "udp").ifelse(
+        max(config.min_udp, config.min_targets), config.min_targets
+    )
+    many = many.filter(many.targets >= least)
     narrowed = tries.inner_join(
         many,
         [
@@ -151,12 +169,12 @@ def _walked(tries: ibis.Table, config: Config) -> ibis.Table:
     return walked.filter(_.walk >= config.walk, _.failed >= config.min_failed)
 
 
-def _summed(walked: ibis.Table, config: Config) -> ibis.Table:
+def _summed(walked: ibis.Table) -> ibis.Table:
     """Return one finding per host, direction and shape; the widest scan gives peer and port."""
     key = ("host", "shape", "direction", "proto")
     widest = [_.targets.desc(), _.peer, _.peer_port]
     ranked = walked.mutate(place=ibis.row_number().over(ibis.window(group_by=key, order_by=widest)))
-    summed = ranked.group_by(key).agg(
+    return ranked.group_by(key).agg(
         first_seen=_.first_seen.min(),
         last_seen=_.last_seen.max(),
         scans=_.count(),
@@ -167,14 +185,28 @@ def _summed(walked: ibis.Table, config: Config) -> ibis.Table:
         peer_port=_.peer_port.max(where=_.place == 0),
         evidence=_.evidence.first(order_by=_.place),
     )
+
+
+def _scored(summed: ibis.Table, failing: ibis.Table, config: Config) -> ibis.Table:
+    """Return the findings with a score; those without focus are left out."""
+    table = summed.inner_join(failing, ["host", "direction", "proto"]).select(
+        *summed.columns, "failing"
+    )
+    # An address that failed on several swept ports counts for each: at most all.
+    share = (table.failed * table.targets / ibis.greatest(table.failing, 1)).clip(0.0, 1.0)
+    across = table["shape"] == "horizontal"
+    focus = across.ifelse(share, ibis.null("float64"))
+    weight = ramp(focus, config.min_focus, FULL_FOCUS).fill_null(1.0)
     size = 0.3 + 0.7 * ramp(
-        summed.targets.ln(), math.log(config.min_targets), math.log(config.full_targets)
+        table.targets.ln(), math.log(config.min_targets), math.log(config.full_targets)
     )
-    minutes = summed.last_seen.delta(summed.first_seen, unit="second") / 60
-    port = summed.peer_port.cast("string").concat("/", summed.proto)
-    return summed.mutate(
-        count=summed.targets,
-        widest=ibis.coalesce(summed.peer, port),
-        score=summed.failed * size,
-        per_minute=summed.targets / ibis.greatest(minutes, 1.0),
+    minutes = table.last_seen.delta(table.first_seen, unit="second") / 60
+    port = table.peer_port.cast("string").concat("/", table.proto)
+    scored = table.mutate(
+        count=table.targets,
+        widest=ibis.coalesce(table.peer, port),
+        focus=focus,
+        score=table.failed * size * weight,
+        per_minute=table.targets / ibis.greatest(minutes, 1.0),
     )
+    return scored.filter(_.score > 0)
