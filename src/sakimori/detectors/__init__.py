@@ -9,7 +9,17 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sakimori.detectors import beacon, click_fraud, dga, intelligence, long_connection, scan
+from sakimori.detectors import (
+    beacon,
+    brute_force,
+    click_fraud,
+    dga,
+    flood,
+    intelligence,
+    long_connection,
+    scan,
+    spam,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,7 +60,17 @@ class Detector(Protocol):
         """One argument per table in READS, by its name, and then `config`."""
 
 
-BUILTIN: tuple[Detector, ...] = (beacon, click_fraud, dga, intelligence, long_connection, scan)
+BUILTIN: tuple[Detector, ...] = (
+    beacon,
+    brute_force,
+    click_fraud,
+    dga,
+    flood,
+    intelligence,
+    long_connection,
+    scan,
+    spam,
+)
 
 
 @cache

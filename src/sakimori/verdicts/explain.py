@@ -37,6 +37,7 @@ WORDS = {  # values of details that are words
     "internal": "internal",
     "horizontal": "horizontal",
     "vertical": "vertical",
+    "reflected": "reflected",
 }
 KINDS = {  # of evidence
     "control": "control",
