@@ -130,17 +130,23 @@ def test_far_outside_the_own_past_counts_on_a_common_port(hunt: Any, upload: Any
     assert finding["score"] == pytest.approx(0.5)
 
 
-def test_far_outside_what_others_send_counts_on_a_common_port(hunt: Any, upload: Any) -> None:
+def test_what_others_send_too_is_not_unusual(hunt: Any, upload: Any) -> None:
     others = [
         r
         for n in range(12)
         for r in upload(200_000, 9000, src_ip=f"10.0.1.{n}", dst_ip=f"198.51.100.{n}", dst_port=443)
     ]
-    burst = upload(80 * MB, MB, dst_port=443)
-    (finding,) = hunt(exfiltration, conn=others + burst)
+    burst = upload(80 * MB, MB, at=5 * DAY, dst_port=443)
+    past = quiet_days(upload, 6)
+    (finding,) = hunt(exfiltration, conn=past + others + burst)
     assert (finding["host"], finding["score"]) == (HOST, pytest.approx(0.5))
     large = [{**r, "src_bytes": 70 * MB} for r in others]
-    assert hunt(exfiltration, conn=large + burst) == []
+    assert hunt(exfiltration, conn=past + large + burst) == []
+
+
+def test_the_first_day_of_a_backup_is_no_theft(hunt: Any, upload: Any) -> None:
+    others = [r for n in range(12) for r in upload(200_000, 9000, src_ip=f"10.0.1.{n}")]
+    assert hunt(exfiltration, conn=others + upload(80 * MB, MB, dst_port=443)) == []
 
 
 @pytest.fixture(scope="session")

@@ -295,13 +295,14 @@ def _own_servers(
     found = domains.drop("peer", "peer_port", "count", "bytes", "via")
     outside = few.filter(~_.server_inside).semi_join(found, ["host", "zone"])
     about = outside.group_by(key).agg(count=_.count())
-    used = questions.semi_join(about, "server").group_by("server").agg(
+    of_all = about.group_by("zone", "server").agg(about=_["count"].sum())
+    used = questions.semi_join(of_all, "server").group_by("server").agg(
         every=_.count(), users=_.host.nunique()
     )  # fmt: skip
-    own = about.inner_join(used, "server").filter(
-        _["count"] >= config.min_names, _["count"] >= config.own_share * _.every, _.users == 1
-    )
-    table = own.inner_join(found, ["host", "zone"])
+    own = of_all.inner_join(used, "server").filter(_.about >= config.own_share * _.every)
+    own = about.inner_join(own, ["zone", "server"]).filter(_["count"] >= config.min_names)
+    # Those who ask there are those who ask for the domain, and nobody else.
+    table = own.inner_join(found, ["host", "zone"]).filter(_.users <= _.hosts)
     return table.mutate(
         via=ibis.literal("server"),
         peer=_.server,

@@ -7,9 +7,9 @@ is multiplied by the rarity of the peer in this network.
               x stretch of sent / received from 3 to 20 x prior of the channel
               prior: an uncommon port whose address no name here led to 1, an uncommon port 0.7, a
               common port of an unnamed address 0.6, else 0.25; at least half of `unusual`
-              unusual: the smaller of two robust z-scores of ln bytes, against the host's own days
-              and against the other hosts' greatest uploads, stretched from 3 to 6; null where there
-              are fewer than `min_days` days and `min_hosts` hosts
+              unusual: robust z-score of ln bytes against the host's own days, or against the
+              other hosts' greatest uploads if that is smaller, stretched from 3 to 6; null for a
+              host with fewer than `min_days` days of uploads
               x 0.3 when the host sent as much there on two other days (a backup has its hours), and
               x 0.3 when it sends to more than `many_peers` peers on uncommon ports (peer-to-peer)
     web       plain HTTP to a bare address: bodies of at least `min_web` bytes sent, three times
@@ -59,7 +59,7 @@ DETAILS = {
     "days": "int64",  # days with a like amount
     "named": "boolean",  # a name here led to the address; null where few names are seen
     "common_port": "boolean",
-    "unusual": "float64",  # 0..1; null: nothing to compare with
+    "unusual": "float64",  # 0..1; null: no days to compare with
     "hosts": "int64",  # inside hosts that use this peer
     "rarity": "float64",  # 0..1
 }
@@ -245,7 +245,9 @@ def _unusual(table: ibis.Table, days: ibis.Table, config: Config) -> ibis.Table:
     compared = compared.mutate(own=(amount - _.middle) / _.scale).drop("middle", "scale")
     compared = compared.left_join(network, "all").drop("all_right")
     compared = compared.mutate(others=(amount - _.middle) / _.scale)
-    z = ibis.least(ibis.coalesce(_.own, _.others), ibis.coalesce(_.others, _.own))
+    # Without a past the first night's backup of a server would stand out from every desktop.
+    z = ibis.least(_.own, ibis.coalesce(_.others, _.own))
+    z = _.own.notnull().ifelse(z, ibis.null("float64"))
     return compared.mutate(unusual=ramp(z, 3.0, 6.0))
 
 
@@ -295,6 +297,7 @@ def _report(flows: ibis.Table, sent: ibis.Table, lookups: ibis.Table, config: Co
             days=ibis.null("int64"),
             unusual=ibis.null("float64"),
             peer_port=(_.shape == "report-ftp").ifelse(FTP, _.peer_port),
+            common_port=_.common_port | (_.shape == "report-ftp"),
         )
     )
 
