@@ -28,6 +28,9 @@ def _small_zoo() -> dict[str, int]:
         "dns-tunnel": 1,
         "dga": 2,
         "beacon": 2,
+        "orders": 3,
+        "rat": 1,
+        "stealer": 1,
     }
 
 
@@ -44,7 +47,7 @@ class Plan:
     """
 
     seed: int = 1
-    hosts: int = 60
+    hosts: int = 80
     days: int = 1
     start: datetime = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
     botnets: Mapping[str, int] = field(default_factory=_small_zoo)
