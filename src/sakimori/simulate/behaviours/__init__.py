@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from sakimori.simulate.behaviours import (
+    administration,
     antivirus,
     backup,
     bittorrent,
@@ -62,6 +63,7 @@ BUILTIN: tuple[Behaviour, ...] = (
     backup,
     bittorrent,
     gadgets,
+    administration,
     outage,
     noise,
 )
