@@ -40,7 +40,7 @@ class Plan:
 
     `start` is midnight in the offices, so it also says which days are weekends. `botnets` maps
     a botnet's name to how many hosts it infects. Memory grows with hosts times days: about
-    300 MB for 200 hosts and a day, 2 GB for a week of them.
+    600 MB for 200 hosts and a day, 4 GB for a week of them.
 
     Raises:
         ConfigError: a number is out of bounds or `start` has no time zone.

@@ -15,6 +15,7 @@ from sakimori.simulate.behaviours import (
     backup,
     bittorrent,
     calls,
+    discovery,
     gadgets,
     log_on,
     mail,
@@ -65,5 +66,6 @@ BUILTIN: tuple[Behaviour, ...] = (
     gadgets,
     administration,
     outage,
+    discovery,
     noise,
 )
