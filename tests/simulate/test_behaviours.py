@@ -15,6 +15,7 @@ from sakimori.simulate.behaviours import (
     backup,
     bittorrent,
     calls,
+    discovery,
     log_on,
     newsletter,
     noise,
@@ -235,6 +236,13 @@ def test_a_mail_server_asks_block_lists(day: Any) -> None:
     asked = day.rows("dns", "10.0.0.11")
     listed = [r for r in asked if ".bl." in r["query"]]
     assert sum(r["rcode_name"] == "NXDOMAIN" for r in listed) > 0.5 * len(listed) > 50
+
+
+def test_discovery_stays_in_the_subnet_and_is_not_answered(world: World) -> None:
+    calls = [r for r in rows(made(world, discovery), "dst", "dport", "received") if r[1] != 67]
+    assert {port for _, port, _ in calls} == {137, 138, 1900, 5353, 5355}
+    assert all(dst.startswith("2") or dst.endswith(".255") for dst, *_ in calls)
+    assert max(received for *_, received in calls) <= 0
 
 
 def test_the_internet_scans_from_outside(world: World) -> None:

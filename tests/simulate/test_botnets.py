@@ -61,12 +61,19 @@ def test_beacons_keep_their_period(
 
 
 def test_bankers_post_to_their_gate_and_fetch_a_configuration(day: Any) -> None:
+    over_tls = 0
     for host in day.hosts_of("banker"):
         mine = [r for r in day.rows("http", host) if r["host"] in day.truth.controllers]
-        posts = [float(r["ts"]) for r in mine if r["method"] == "POST"]
-        assert len(posts) >= 6
-        assert 800 < statistics.median(gaps(posts)) < 1600
         assert any(r["uri"].endswith("cfg.bin") for r in mine)
+        assert {r["referrer"] for r in mine} == {"-"}
+        posts = [float(r["ts"]) for r in mine if r["method"] == "POST"]
+        safe = [r for r in day.rows("ssl", host) if r["server_name"] in day.truth.controllers]
+        assert all(r["subject"] == r["issuer"] for r in safe)
+        reports = posts or [float(r["ts"]) for r in safe]
+        over_tls += bool(safe)
+        assert len(reports) >= 6
+        assert 800 < statistics.median(gaps(reports)) < 1600
+    assert over_tls == 1
 
 
 def test_spammers_try_many_mail_servers_and_are_mostly_refused(day: Any) -> None:
@@ -264,3 +271,138 @@ def test_the_resolver_asks_within_its_clients_wait(day: Any) -> None:
     assert not any(name.endswith("corp.test") for name in own)
     upstream = sum(1 for _ in day.rows("dns", resolver))
     assert 0.1 < upstream / len(day.logs["dns"]) < 0.6
+
+
+def small(name: str, bots: int = 2, **more: Any) -> Plan:
+    return Plan(hosts=40, botnets={name: bots}, patch_weekday=-1, **more)
+
+
+def to_controllers(made: Any, host: str) -> list[dict[str, str]]:
+    return [r for r in made.rows("conn", host) if r["id.resp_h"] in made.truth.controllers]
+
+
+def test_a_sleeper_has_two_rhythms(make_day: Callable[[Plan], Any]) -> None:
+    made = make_day(small("sleeper", bots=6))
+    between = [
+        gap
+        for host in made.hosts_of("sleeper")
+        for gap in gaps([float(r["ts"]) for r in to_controllers(made, host)])
+    ]
+    assert sum(2 < gap < 8 for gap in between) > 100
+    assert sum(gap > 3600 for gap in between) >= 2
+    assert sum(60 < gap < 600 for gap in between) < 0.02 * len(between)
+
+
+def test_office_hours_are_kept_even_where_machines_run_all_night(
+    make_day: Callable[[Plan], Any],
+) -> None:
+    made = make_day(small("office-hours", bots=4))
+    begin = made.plan.start.timestamp()
+    for host in made.hosts_of("office-hours"):
+        calls = [float(r["ts"]) - begin for r in to_controllers(made, host)]
+        assert len(calls) > 100
+        assert 9 * 3600 <= min(calls) <= max(calls) <= 17 * 3600
+        assert statistics.pstdev(gap for gap in gaps(calls) if gap < 140) > 20
+
+
+def test_a_movers_servers_follow_each_other(make_day: Callable[[Plan], Any]) -> None:
+    made = make_day(small("mover", bots=3))
+    for host in made.hosts_of("mover"):
+        answered = [r for r in to_controllers(made, host) if r["conn_state"] != "S0"]
+        order = [r["id.resp_h"] for r in answered]
+        assert sum(a != b for a, b in pairwise(order)) == len(set(order)) - 1
+    assert (
+        len({r["id.resp_h"] for h in made.hosts_of("mover") for r in to_controllers(made, h)}) > 1
+    )
+    gone = [r for h in made.hosts_of("mover") for r in to_controllers(made, h)]
+    assert any(r["conn_state"] == "S0" for r in gone)
+
+
+def test_a_fronted_bots_addresses_are_everybodys(make_day: Callable[[Plan], Any]) -> None:
+    made = make_day(small("fronted"))
+    (name,) = made.truth.controllers
+    bots = made.hosts_of("fronted")
+    called = {r["id.resp_h"] for r in made.rows("ssl", *bots) if r["server_name"] == name}
+    others = {r["id.resp_h"] for r in made.rows("conn", *made.truth.clean)}
+    assert called <= others
+    assert {r["id.orig_h"] for r in made.logs["ssl"] if r["server_name"] == name} == bots
+
+
+def test_a_rat_holds_its_port_and_insists(make_day: Callable[[Plan], Any]) -> None:
+    made = make_day(small("rat"))
+    for host in made.hosts_of("rat"):
+        calls = to_controllers(made, host)
+        assert len({r["id.resp_p"] for r in calls}) == 1
+        held = [float(r["duration"]) for r in calls if r["service"] == "ssl"]
+        assert max(held) > 1200
+        vain = [float(r["ts"]) for r in calls if r["conn_state"] in ("S0", "REJ")]
+        assert statistics.median(gaps(vain)) == pytest.approx(5, abs=0.5)
+
+
+def test_stealers_upload_by_ftp_or_by_mail(make_day: Callable[[Plan], Any]) -> None:
+    made = make_day(small("stealer"))
+    services = Counter(
+        r["service"] for host in made.hosts_of("stealer") for r in to_controllers(made, host)
+    )
+    assert services["ftp"] == services["ftp-data"] > 5
+    assert services["smtp"] > 5
+    sent = [
+        int(r["orig_bytes"])
+        for h in made.hosts_of("stealer")
+        for r in to_controllers(made, h)
+        if r["service"] in ("ftp-data", "smtp")
+    ]
+    assert max(sent) < 10**6
+
+
+def test_a_brute_forcer_does_not_get_in(make_day: Callable[[Plan], Any]) -> None:
+    made = make_day(small("brute-forcer", bots=1))
+    (host,) = made.hosts_of("brute-forcer")
+    tried = [r for r in made.rows("ssh", host) if r["client"] == "SSH-2.0-Go"]
+    assert len({r["id.resp_h"] for r in tried}) > 100
+    assert {r["auth_success"] for r in tried} == {"F"}
+    deaf = [r for r in made.rows("conn", host) if r["id.resp_p"] == "22" and r["service"] == "-"]
+    assert len(deaf) > 50
+    assert any(r["auth_success"] == "T" for r in made.rows("ssh", *made.truth.clean))
+
+
+def test_a_fluxing_name_is_answered_with_ever_new_addresses(
+    make_day: Callable[[Plan], Any],
+) -> None:
+    made = make_day(small("fast-flux"))
+    (name,) = (c for c in made.truth.controllers if c.endswith((".example", ".test")))
+    asked = [r for r in made.rows("dns", *made.hosts_of("fast-flux")) if r["query"] == name]
+    told = {a for r in asked for a in r["answers"].split(",")}
+    assert len(told) > 100
+    assert len({a.split(".")[0] + a.split(".")[1] for a in told}) > 80
+    assert all(float(r["TTLs"].split(",")[0]) <= 60 for r in asked)
+
+
+def test_a_tunnel_in_echoes_carries_more_than_pings(make_day: Callable[[Plan], Any]) -> None:
+    made = make_day(small("icmp-tunnel"))
+    echoes = [r for r in made.logs["conn"] if r["proto"] == "icmp"]
+    assert {(r["id.orig_p"], r["id.resp_p"]) for r in echoes} == {("8", "0")}
+    bots = made.hosts_of("icmp-tunnel")
+    mine = [r for r in echoes if r["id.orig_h"] in bots]
+    assert len(mine) >= 4
+    assert any(int(r["resp_bytes"]) > 10**6 for r in mine)
+    clean = [r for r in echoes if r["id.orig_h"] not in bots]
+    assert clean
+    assert all(r["orig_bytes"] == r["resp_bytes"] for r in clean)
+
+
+def test_a_loader_fetches_programs_from_a_bare_address(make_day: Callable[[Plan], Any]) -> None:
+    made = make_day(small("loader"))
+    programs = [
+        r
+        for r in made.rows("http", *made.hosts_of("loader"))
+        if r["resp_mime_types"] == "application/x-dosexec" and r["host"] == r["id.resp_h"]
+    ]
+    assert 2 <= len(programs) <= 4
+    clean = [
+        r
+        for r in made.rows("http", *made.truth.clean)
+        if r["resp_mime_types"] == "application/x-dosexec"
+    ]
+    assert clean
+    assert not [r for r in clean if r["host"] == r["id.resp_h"]]

@@ -31,6 +31,9 @@ TABLE_OF = {
     "ssl": "tls",
     "smtp": "mail",
     "irc": "irc",
+    "ssh": "ssh",
+    "x509": "cert",
+    "files": "files",
 }
 
 
@@ -109,7 +112,7 @@ def test_a_log_without_rows_has_its_header(calm: Any) -> None:
     assert list(zeek_tsv.read(source, Options())) == []
 
 
-@pytest.mark.parametrize("log", [log for log in LOGS if log != "conn"])
+@pytest.mark.parametrize("log", [log for log in LOGS if log not in ("conn", "x509")])
 def test_uids_join_to_the_connection_of_the_same_ends(day: Any, log: str) -> None:
     ends = ("id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p")
     conns = {row["uid"]: row for row in day.logs["conn"]}
@@ -161,7 +164,35 @@ def test_every_name_belongs_to_nobody(day: Any) -> None:
     for row in day.logs["http"]:
         names |= set(HOST_IN_URL.findall(" ".join(row.values())))
     assert len(names) > 1000
-    assert [name for name in names if not name.endswith(NAMES)] == []
+    named = {name for name in names - {"-"} if not name.replace(".", "").isdigit()}
+    assert [name for name in named if not name.endswith(NAMES)] == []
+    for address in names - named - {"-"}:
+        assert any(
+            ipaddress.ip_address(address) in ipaddress.ip_network(net) for net in OUTSIDE[:3]
+        )
+
+
+def test_a_certificate_is_logged_once_and_has_the_print_of_its_handshakes(day: Any) -> None:
+    prints = [row["fingerprint"] for row in day.logs["x509"]]
+    assert len(set(prints)) == len(prints)
+    shown = {row["cert_chain_fps"] for row in day.logs["ssl"]} - {"-"}
+    assert set(prints) == shown
+    for row in day.logs["x509"]:
+        begin, end = (float(row[f"certificate.not_valid_{side}"]) for side in ("before", "after"))
+        assert begin < float(row["ts"]) < end
+    own = [r for r in day.logs["x509"] if r["certificate.subject"] == r["certificate.issuer"]]
+    assert 3 <= len(own) < 0.4 * len(prints)
+
+
+def test_a_file_has_the_id_that_its_request_names(day: Any) -> None:
+    fetched = {row["resp_fuids"]: row for row in day.logs["http"] if row["resp_fuids"] != "-"}
+    assert len(fetched) == len(day.logs["files"])
+    for row in day.logs["files"]:
+        asked = fetched[row["fuid"]]
+        assert row["uid"] == asked["uid"]
+        assert row["seen_bytes"] == asked["response_body_len"]
+    same = [r["md5"] for r in day.logs["files"] if r["mime_type"] == "application/octet-stream"]
+    assert len(set(same)) <= len(same)
 
 
 def test_the_truth_on_disk_is_the_truth_returned(day: Any) -> None:
@@ -209,9 +240,9 @@ def test_no_clean_host_calls_a_controller(day: Any) -> None:
 def test_the_default_day_has_a_plausible_size(make_day: Callable[[Plan], Any]) -> None:
     folder = make_day(Plan()).folder
     rows = {log: (folder / f"{log}.log").read_bytes().count(b"\n") for log in LOGS}
-    assert 120_000 < rows["conn"] < 300_000
+    assert 150_000 < rows["conn"] < 400_000
     assert 50_000 < rows["dns"] < rows["conn"]
-    assert 20_000 < rows["ssl"] < 80_000
+    assert 20_000 < rows["ssl"] < 100_000
 
 
 def test_a_weekend_is_quieter(calm: Any, make_day: Callable[[Plan], Any]) -> None:
@@ -233,7 +264,7 @@ def test_two_days_have_twice_the_time(make_day: Callable[[Plan], Any]) -> None:
     ("settings", "says"),
     [
         pytest.param({"botnets": {"beacn": 1}}, "beacn", id="unknown botnet"),
-        pytest.param({"botnets": {"spam": 40}}, "infect 40", id="more bots than computers"),
+        pytest.param({"botnets": {"spam": 70}}, "infect 70", id="more bots than computers"),
         pytest.param({"botnets": {"spam": -1}}, "-1", id="negative bots"),
         pytest.param({"hosts": 3}, "hosts is 3", id="too few hosts"),
         pytest.param({"days": 0}, "days is 0", id="no day"),

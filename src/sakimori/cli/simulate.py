@@ -14,7 +14,7 @@ from sakimori.cli._app import Config, Format, In, app
 @app.command(epilog="Example: sakimori simulate /tmp/day --hosts 80 --botnet spam=3 --botnet dga=1")
 def simulate(
     out_: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the logs.")],
-    hosts: Annotated[int, typer.Option(min=20, help="Hosts of the organisation.")] = 60,
+    hosts: Annotated[int, typer.Option(min=20, help="Hosts of the organisation.")] = 80,
     days: Annotated[int, typer.Option(min=1, help="Days to write.")] = 1,
     botnet: Annotated[
         list[str] | None,
@@ -43,7 +43,7 @@ def demo(
     lang: In = None,
     config: Config = None,
 ) -> None:
-    """Simulate a day with seven botnets, hunt in it, and show what was found."""
+    """Simulate a day with ten botnets, hunt in it, and show what was found."""
     from sakimori.app.trying import fresh_demo  # noqa: PLC0415
     from sakimori.cli.hunt import print_report  # noqa: PLC0415
     from sakimori.i18n import Translator  # noqa: PLC0415

@@ -6,6 +6,7 @@ Inside is 10.0.0.0/8. Outside is never a routable address:
     240.0.0.0/4                                     reserved (RFC 1112): homes, peers, scanners and scanned.
                                                     The others hold 5 /16s only, and a peer-to-peer
                                                     network is known by how many it reaches
+    224.0.0.0/4                                     multicast: discovery, which no router passes on
     127.0.0.0/8                                     loopback: in answers of block lists only
     2001:db8::/32                                   documentation (RFC 3849): in AAAA answers only
 Names end in .example or .test (RFC 2606).
@@ -30,6 +31,7 @@ OUTSIDE = (
     "203.0.113.0/24",
     "198.18.0.0/15",
     "240.0.0.0/4",
+    "224.0.0.0/4",
     "127.0.0.0/8",
     "2001:db8::/32",
 )

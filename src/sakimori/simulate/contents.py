@@ -43,7 +43,7 @@ def _certificates(ssl: Frame) -> Frame:
     since = ssl["ts"][rows] - DAY * (0.2 + 0.8 * age * np.minimum(ssl["valid"][rows], 200))
     return {
         LINK: ssl[LINK][rows],
-        "ts": ssl["ts"][rows] + 0.0001,
+        "ts": ssl["ts"][rows],
         "fingerprint": prints,
         "serial": mapped(prints, lambda text: fingerprint(f"serial {text}").upper()),
         "subject": subject,
@@ -70,7 +70,7 @@ def _files(http: Frame) -> tuple[Frame, Frame]:
     content = texts_of([f"{h}{u} {s}" for h, u, s in zip(hosts, uris, sizes, strict=True)])
     frame = {
         LINK: http[LINK][of],
-        "ts": http["ts"][of] + 0.0005,
+        "ts": http["ts"][of],
         "fuid": ids,
         "source": np.full(len(of), "HTTP", dtype=object),
         "mime": http["mime"][of],

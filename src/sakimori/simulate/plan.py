@@ -28,6 +28,9 @@ def _small_zoo() -> dict[str, int]:
         "dns-tunnel": 1,
         "dga": 2,
         "beacon": 2,
+        "orders": 3,
+        "rat": 1,
+        "stealer": 1,
     }
 
 
@@ -37,14 +40,14 @@ class Plan:
 
     `start` is midnight in the offices, so it also says which days are weekends. `botnets` maps
     a botnet's name to how many hosts it infects. Memory grows with hosts times days: about
-    300 MB for 200 hosts and a day, 2 GB for a week of them.
+    600 MB for 200 hosts and a day, 4 GB for a week of them.
 
     Raises:
         ConfigError: a number is out of bounds or `start` has no time zone.
     """
 
     seed: int = 1
-    hosts: int = 60
+    hosts: int = 80
     days: int = 1
     start: datetime = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
     botnets: Mapping[str, int] = field(default_factory=_small_zoo)

@@ -25,6 +25,7 @@ _HISTORY = {
     "S1": "ShADad",
     "RSTO": "ShADadR",
     "RSTR": "ShADadr",
+    "S2": "ShADadF",
     "S3": "ShADadf",
     "SH": "ShF",
     "OTH": "C",

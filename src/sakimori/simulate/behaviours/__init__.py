@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from sakimori.simulate.behaviours import (
+    administration,
     antivirus,
     backup,
     bittorrent,
     calls,
+    discovery,
     gadgets,
     log_on,
     mail,
@@ -62,6 +64,8 @@ BUILTIN: tuple[Behaviour, ...] = (
     backup,
     bittorrent,
     gadgets,
+    administration,
     outage,
+    discovery,
     noise,
 )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NAME = "gadgets"
 CAMERA_PERIOD = 30.0
+ADDRESS_CHECK = 8  # place among the rare names of the site that tells callers their address
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ RARE: Mapping[str, Gadget] = {
     "chat bridge": Gadget("laptop", 1, 120, 0.2, 1500, 3900),
     "licence check": Gadget("desktop", 2, 1800, 0.02, 1400, 3300),
     "door badge": Gadget("files", 1, 300, 0.01, 800, 500, tls=False),
+    "address check": Gadget("laptop", 3, 5400, 0.3, 240, 310, tls=False),
 }
 
 

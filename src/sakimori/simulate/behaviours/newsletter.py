@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NAME = "newsletter"
 HOURS = (9.5, 11.5)  # of the day, between which it arrives
+FIRST_PAGE = 9  # of the rare names
 CURIOUS = 0.4
 SOON = 300.0  # s, mean until it is opened
 
@@ -34,7 +35,7 @@ def events(world: World, rng: Generator) -> Events:
         of = np.repeat(np.arange(len(who)), 1 + rng.poisson(4, len(who)))
         moments.append((at + rng.exponential(SOON, len(who)))[of] + rng.uniform(0, 20, len(of)))
         sources.append(who[of])
-        rows.append(np.repeat(vendors[8 + day % 4], len(of)))
+        rows.append(np.repeat(vendors[FIRST_PAGE + day % 4], len(of)))
     src = np.concatenate(sources)
     n = len(src)
     return over_tls(

@@ -20,6 +20,7 @@ NAME = "updates"
 PERIOD = 4 * 3600.0
 JITTER = 0.4
 FETCHES = 0.5  # mean downloads a check
+_PROGRAMS = 0.15  # of downloads
 _AGENT = "Update-Agent/10.0.26100"
 
 
@@ -40,6 +41,7 @@ def events(world: World, rng: Generator) -> Events:
     of = np.repeat(np.arange(len(ts)), rng.poisson(FETCHES, len(ts)))
     n = len(of)
     size = np.minimum((rng.pareto(1.1, n) + 1) * 200_000, 4e8)
+    program = rng.random(n) < _PROGRAMS
     fetch = Visit(
         ts=ts[of] + rng.exponential(20, n) + 2,
         src=src[of],
@@ -49,9 +51,9 @@ def events(world: World, rng: Generator) -> Events:
     )
     request = Request(
         host=world.directory.names[fetch.row],
-        uri="/packages/cumulative.cab",
+        uri=np.where(program, "/packages/setup.exe", "/packages/cumulative.cab"),
         agent=_AGENT,
-        mime="application/vnd.ms-cab-compressed",
+        mime=np.where(program, "application/x-dosexec", "application/vnd.ms-cab-compressed"),
         answer=size,
     )
     return merged([over_tls(world, rng, check), over_http(world, rng, fetch, request)])

@@ -27,6 +27,8 @@ PARTS_A_PAGE = 3.5  # connections for scripts, pictures, advertisements
 ADVERTS_A_PAGE = 1.5
 CLICKED = 0.01  # of advertisements shown
 EDGE = 0.2  # of parts that one content network serves for its customers
+IDLE = 0.05  # share of connections opened ahead and never used, or never answered
+STATES = {"SF": 0.7, "RSTO": 0.1, "RSTR": 0.06, "S1": 0.06, "S3": 0.04, "S2": 0.04}
 UNENCRYPTED = 0.06  # of pages
 QUIC = 0.08
 _ZIPF = 0.95
@@ -51,8 +53,28 @@ def events(world: World, rng: Generator) -> Events:
         [
             over_tls(world, rng, _visit(rng, when[~quic], who[~quic], rows[~quic])),
             _quic(world, rng, _visit(rng, when[quic], who[quic], rows[quic])),
+            _idle(world, rng, (when, who, rows)),
             _unencrypted(world, rng, views),
         ]
+    )
+
+
+def _idle(world: World, rng: Generator, calls: tuple[Column, Column, Column]) -> Events:
+    """Return connections that carry nothing: opened in advance, or to a server that is slow."""
+    spare = np.flatnonzero(rng.random(len(calls[0])) < IDLE)
+    n = len(spare)
+    state = rng.choice(["SF", "RSTO", "S0", "S1"], n, p=[0.5, 0.2, 0.2, 0.1])
+    return plainly(
+        world,
+        rng,
+        Visit(
+            ts=calls[0][spare] + rng.uniform(0, 0.3, n),
+            src=calls[1][spare],
+            row=calls[2][spare],
+            service="-",
+            state=state,
+            seconds=rng.choice([5.0, 10.0, 60.0], n),
+        ),
     )
 
 
@@ -91,7 +113,7 @@ def _visit(rng: Generator, ts: Column, src: Column, rows: Column) -> Visit:
         received=received,
         seconds=rng.lognormal(np.log(0.4), 0.9, n) + received / 4e6 + idle,
         client=browsers(src),
-        state=rng.choice(["SF", "RSTO", "RSTR", "S1", "S3"], n, p=[0.78, 0.1, 0.05, 0.04, 0.03]),
+        state=rng.choice(list(STATES), n, p=list(STATES.values())),
     )
 
 

@@ -9,12 +9,22 @@ from __future__ import annotations
 from sakimori.simulate.botnets import (
     banker,
     beacon,
+    brute_forcer,
     dga,
     dns_tunnel,
+    fast_flux,
+    fronted,
+    icmp_tunnel,
     irc_scanner,
+    loader,
+    mover,
+    office_hours,
     orders,
     p2p_clickfraud,
+    rat,
+    sleeper,
     spam,
+    stealer,
 )
 from sakimori.simulate.botnets._contract import Botnet, Infection
 
@@ -29,4 +39,14 @@ BUILTIN: tuple[Botnet, ...] = (
     dga,
     beacon,
     orders,
+    rat,
+    stealer,
+    sleeper,
+    office_hours,
+    mover,
+    fronted,
+    brute_forcer,
+    fast_flux,
+    icmp_tunnel,
+    loader,
 )
