@@ -229,14 +229,23 @@ def _of_hello(seen: ibis.Table, config: Config) -> ibis.Table:
     everywhere = shown.group_by("print").agg(shown_by=_.count())
     habits = shown.group_by("host").agg(prints=_.count())
     newest = seen.group_by("host").agg(newest=_.rank_of.max())
-    table = seen.left_join(shown, ["host", "print"]).drop("host_right", "print_right")
+    logged = seen.agg(some_name=_.server_name.notnull().any())
+    table = (
+        seen.cross_join(logged)
+        .left_join(shown, ["host", "print"])
+        .drop("host_right", "print_right")
+    )
     table = table.left_join(everywhere, "print").drop("print_right")
     table = table.left_join(habits, "host").drop("host_right")
     table = table.left_join(newest, "host").drop("host_right")
     done = table.established.fill_null(table.version.notnull())
+    # A source without a single server name does not log them; a JA4 tells by itself.
+    nameless = ibis.coalesce(
+        table.print.re_extract(r"^[tq][0-9s][0-9]([di])", 1).nullif("") == "i", table.some_name
+    )
     is_address = table.server_name.re_search(ADDRESS)
     return table.mutate(
-        no_name=done & table.server_name.isnull(),
+        no_name=done & table.server_name.isnull() & nameless,
         address_as_name=is_address,
         odd_port=~table.peer_port.isin(TLS_PORTS),
         old_version=(table.rank_of <= 2) & (table.newest >= 3) & done,
