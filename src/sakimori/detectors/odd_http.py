@@ -33,21 +33,12 @@ Source: RFC 9110 (Host, User-Agent, Referer, bodies of GET); Perdisci, Lee, Feam
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import ibis
 from ibis import _
 
-from sakimori.detectors._common import (
-    as_findings,
-    asked,
-    network_of,
-    outbound,
-    ramp,
-    rarity,
-    sample,
-    web,
-)
+from sakimori.detectors._common import as_findings, asked, outbound, ramp, rarity, sample, web
+from sakimori.detectors._peers import ADDRESS, OWN_ADDRESS, domain_of, own_address, weighed
 
 NAME = "odd_http"
 TECHNIQUE = "T1071.001"  # Application Layer Protocol: Web Protocols
@@ -94,23 +85,10 @@ NEXT = "Find the program that sends these requests to {peer}, and look at what t
 
 KEY = ("host", "peer", "peer_port")
 WEB_PORTS = (80, 8080, 8000, 8008, 8081, 8888, 3128)
-ADDRESS = r"^[0-9]+(\.[0-9]+){3}$|:"
 SCRIPT = r"(?i)\.(php[0-9]?|aspx?|ashx|jspx?|cgi|pl)$"
 # Certificate checks of the system, and checks for a captive portal: the same path everywhere.
 CHECKS = r"(?i)ocsp|crl"
 TOOL = r"(?i)^(curl|wget|python|go-http|java|powershell|winhttp|libwww|lwp|perl|ruby|node|axios|autoit|nsis|inet)|powershell"
-# Services that answer with the caller's address; facts of the services' own pages.
-OWN_ADDRESS = (
-    "api.ipify.org", "api64.ipify.org", "api4.ipify.org", "icanhazip.com", "ipv4.icanhazip.com",
-    "checkip.dyndns.org", "checkip.dyndns.com", "checkip.amazonaws.com", "ip-api.com",
-    "pro.ip-api.com", "ifconfig.me", "ifconfig.co", "ifconfig.io", "ipinfo.io", "ident.me",
-    "v4.ident.me", "myexternalip.com", "www.myexternalip.com", "wtfismyip.com", "ipv4.wtfismyip.com",
-    "freegeoip.app", "freegeoip.net", "reallyfreegeoip.org", "ipecho.net", "ip.42.pl",
-    "bot.whatismyipaddress.com", "whatismyip.akamai.com", "ipv4bot.whatismyipaddress.com",
-    "api.myip.com", "geoplugin.net", "www.geoplugin.net", "api.ip.sb", "ip.sb", "ipwho.is",
-    "ipwhois.app", "eth0.me", "api.2ip.ua", "ip4.seeip.org", "api.seeip.org", "www.trackip.net",
-    "ip.anysrc.net", "api.db-ip.com", "l2.io", "curlmyip.com", "showip.net",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,10 +122,11 @@ def detect(
 ) -> ibis.Table:
     """Return the findings. Lazy: nothing runs here."""
     rows = _requests(http)
-    lookups = _own_address(rows, tls, dns)
+    requests = rows.select("ts", "uid", "path", host="host_ip", peer="name", agent="user_agent")
+    lookups = own_address(requests, tls, dns)
     shapes = _with_gates(_shapes(rows), config)
     peers = _peers(_with_habits(shapes, config), lookups, config)
-    odd = _scored(_weighed(peers, prevalence), _siblings(rows, tls, dns), config)
+    odd = _scored(weighed(peers, prevalence), _siblings(rows, tls, dns), config)
     # The requests behind a finding: those to the address whose names are gates, or to the name.
     told = rows.inner_join(odd.select(*KEY, "gates"), [
         rows.host_ip == odd.host,
@@ -187,20 +166,13 @@ def _shapes(rows: ibis.Table) -> ibis.Table:
     return rows.group_by(alike).agg(rows=_.count(), first_seen=_.ts.min(), last_seen=_.ts.max())
 
 
-def _domain(name: Any) -> Any:
-    """Return the last two labels of a name, or three under the like of co.uk."""
-    three = name.re_extract(r"([^.]+\.[^.]{1,3}\.[^.]{2})$", 1)
-    two = name.re_extract(r"([^.]+\.[^.]+)$", 1)
-    return ibis.coalesce(three.nullif(""), two.nullif(""), name)
-
-
 def _with_gates(shapes: ibis.Table, config: Config) -> ibis.Table:
     """Mark requests for a path that the host asks many domains for; give them their peer."""
     bare = shapes.path.length() <= 1
     check = shapes.name.re_search(CHECKS) | shapes.mime.contains("ocsp").fill_null(False)
     candidate = ~bare & ~check & (shapes.path.re_search(SCRIPT) | (shapes.method == "POST"))
     asked_of = shapes.filter(candidate.fill_null(False), ~_.by_address.fill_null(False))
-    asked_of = asked_of.mutate(domain=_domain(_.name))
+    asked_of = asked_of.mutate(domain=domain_of(_.name))
     many = asked_of.group_by("host_ip", "path").agg(domains=_.domain.nunique())
     many = many.filter(_.domains >= config.many_names)
     table = shapes.left_join(many, ["host_ip", "path"]).drop("host_ip_right", "path_right")
@@ -285,19 +257,6 @@ def _peers(shapes: ibis.Table, lookups: ibis.Table, config: Config) -> ibis.Tabl
     )
 
 
-def _weighed(peers: ibis.Table, prevalence: ibis.Table) -> ibis.Table:
-    """Join how common the peer is here, by its name, or by its address or /24."""
-    nets = prevalence.filter(_.kind == "net").select(net="peer", net_hosts="hosts")
-    # An address as a Host counts as a name, too.
-    known = prevalence.filter(_.kind != "net").semi_join(peers, ["peer"]).group_by("peer")
-    used = known.agg(hosts=_.hosts.max(), all_hosts=_.all_hosts.max())
-    table = peers.mutate(net=network_of(peers.peer)).left_join(used, "peer")
-    table = table.drop("peer_right").left_join(nets, "net")
-    hosts = table.hosts.fill_null(1)
-    used_by = ibis.greatest(hosts, table.net_hosts.fill_null(1))
-    return table.mutate(hosts=hosts, rarity=rarity(used_by, table.all_hosts.fill_null(1)))
-
-
 def _siblings(rows: ibis.Table, tls: ibis.Table, dns: ibis.Table) -> ibis.Table:
     """Return how many names of each domain a host uses."""
     names = ibis.union(
@@ -307,12 +266,12 @@ def _siblings(rows: ibis.Table, tls: ibis.Table, dns: ibis.Table) -> ibis.Table:
         distinct=True,
     )
     by_name = names.filter(_.name.notnull(), ~_.name.re_search(ADDRESS))
-    domains = by_name.mutate(domain=_domain(_.name)).group_by("host", "domain")
+    domains = by_name.mutate(domain=domain_of(_.name)).group_by("host", "domain")
     return domains.agg(siblings=_.name.nunique())
 
 
 def _scored(peers: ibis.Table, siblings: ibis.Table, config: Config) -> ibis.Table:
-    table = peers.mutate(domain=_domain(peers.peer)).left_join(siblings, ["host", "domain"])
+    table = peers.mutate(domain=domain_of(peers.peer)).left_join(siblings, ["host", "domain"])
     table = table.drop("host_right", "domain_right")
     known_maker = table.siblings.fill_null(1) >= config.many_siblings
     names = [table[name].ifelse(name, ibis.null("string")) for name in REASONS]
@@ -322,17 +281,6 @@ def _scored(peers: ibis.Table, siblings: ibis.Table, config: Config) -> ibis.Tab
         reasons=ibis.array(names).filter(lambda name: name.notnull()),
         style=style,
     ).filter(_.score >= config.min_score)
-
-
-def _own_address(rows: ibis.Table, tls: ibis.Table, dns: ibis.Table) -> ibis.Table:
-    """Return look-ups of the own address, by whatever protocol they are seen."""
-    return ibis.union(
-        rows.select("ts", "uid", host="host_ip", peer="name", path="path", agent="user_agent"),
-        outbound(tls).select("ts", "uid", host="src_ip", peer="server_name",
-                             path=ibis.null("string"), agent=ibis.null("string")),
-        asked(dns).select("ts", "uid", host="src_ip", peer="query",
-                          path=ibis.null("string"), agent=ibis.null("string")),
-    ).filter(_.peer.isin(OWN_ADDRESS))  # fmt: skip
 
 
 def _asking(lookups: ibis.Table, prevalence: ibis.Table, config: Config) -> ibis.Table:
