@@ -92,7 +92,7 @@ DETAILS = {
     "rarity": "float64",  # 0..1
 }
 SAYS = (
-    "began to act together with others {count} times, having just heard {peer}; most plainly {group}"
+    "acted in step with other hosts {count} times, just after hearing {peer}; most plainly {group}"
     " hosts within {window} ({act}, {target}), of which {heard_pct} had heard it"
 )
 INNOCENT = (
