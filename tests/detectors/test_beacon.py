@@ -144,6 +144,167 @@ def test_unanswered_calls_count_as_calls(
     assert finding["score"] == answered["score"]
 
 
+def tries(row: Any, waits_s: Iterable[float], port: int | None) -> list[Row]:
+    """Forty unanswered calls and the next tries of each; the source port changes per call."""
+    return [
+        row("conn", n * 60.0 + wait, src_ip=HOST, dst_ip=PEER, dst_port=PORT, state="S0", dst_pkts=0,
+               src_port=None if port is None else port + n)
+        for n in range(40)
+        for wait in (0.0, *waits_s)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("waits_s", "port"),
+    [
+        pytest.param((1, 3, 7), 50_000, id="same-port"),
+        pytest.param((1, 3, 7), None, id="doubling-waits-only"),
+        pytest.param((3, 9, 21), 50_000, id="older-stack"),
+        pytest.param((4, 9), 50_000, id="same-port-whatever-the-waits"),
+    ],
+)
+def test_tries_of_an_unanswered_call_are_one_call(
+    hunt: Any, row: Any, waits_s: tuple[float, ...], port: int | None
+) -> None:
+    (finding,) = hunt(beacon, conn=tries(row, waits_s, port))
+    assert finding["count"] == 40
+    assert finding["period_s"] == pytest.approx(60)
+    assert finding["unanswered"] == 1.0
+    assert sorted(finding["evidence"]) == sorted(f"{HOST}@{n * 60:.3f}" for n in range(20))
+
+
+@pytest.mark.parametrize("columns", [{"state": "S0", "dst_pkts": 0}, {}], ids=["dead", "alive"])
+def test_a_timer_of_two_seconds_is_no_row_of_tries(hunt: Any, calls: Any, columns: Row) -> None:
+    (finding,) = hunt(beacon, conn=calls(HOST, PEER, PORT, [2.0] * 100, **columns))
+    assert (finding["count"], finding["period_s"]) == (101, 2.0)
+
+
+def test_answered_calls_are_never_tries(hunt: Any, calls: Any) -> None:
+    (finding,) = hunt(
+        beacon, NOTHING_LEFT_OUT, conn=calls(HOST, PEER, PORT, [1.0, 2.0, 4.0, 53.0] * 20)
+    )
+    assert finding["count"] > 40
+
+
+def test_an_implant_that_calls_quickly_and_then_sleeps(hunt: Any, calls: Any) -> None:
+    gaps = [5.0, 5.0, 5.0, 3585.0] * 20
+    (finding,) = hunt(beacon, conn=calls(HOST, PEER, PORT, gaps))
+    assert finding["bursts"]
+    assert finding["period_s"] == pytest.approx(3600)
+    assert finding["count"] == 20
+    (plain,) = hunt(beacon, conn=calls(HOST, PEER, PORT, [60.0] * 40))
+    assert not plain["bursts"]
+
+
+def test_bursts_of_calls_at_random_are_hardly_ever_found(hunt: Any, calls: Any) -> None:
+    def gaps(seed: int) -> list[float]:
+        rnd = Random(seed)
+        return [g for _ in range(30) for g in (2.0, 1.5, 3.0, rnd.expovariate(1 / 900))]
+
+    rows = [c for n in range(60) for c in calls(f"10.1.0.{n}", f"203.0.{n}.9", PORT, gaps(n))]
+    assert len(hunt(beacon, conn=rows)) <= 2
+
+
+def test_a_burst_of_page_loads_is_no_timer_of_a_second(hunt: Any, calls: Any) -> None:
+    rnd = Random(7)
+    gaps = [rnd.expovariate(1 / 0.8) for _ in range(300)]
+    assert hunt(beacon, conn=calls(HOST, PEER, PORT, gaps)) == []
+
+
+def test_waking_hours_off_the_beat_weigh_less_than_hours_off(hunt: Any, calls: Any) -> None:
+    on = [60.0] * 20
+    rows = calls(HOST, PEER, PORT, [*on, 14 * 3600.0, *on])
+    (asleep,) = hunt(beacon, conn=rows)
+    other = calls(HOST, "198.51.100.1", 443, at_random(900, 60, 3))
+    (awake,) = [f for f in hunt(beacon, conn=rows + other) if f["peer"] == PEER]
+    assert asleep["covered"] > 3 * awake["covered"]
+    assert asleep["score"] > awake["score"]
+    assert asleep["active"] == awake["active"]
+
+
+def test_fewer_calls_will_do_when_they_are_tight(hunt: Any, calls: Any) -> None:
+    def score(share: float) -> float:
+        (finding,) = hunt(
+            beacon, NOTHING_LEFT_OUT, conn=calls(HOST, PEER, PORT, jittered(14_400, share, 6))
+        )
+        return float(finding["score"])
+
+    assert score(0.05) > 0.6 > score(0.5)
+
+
+@pytest.mark.parametrize(
+    ("answers", "named"),
+    [
+        pytest.param([PEER], True, id="named"),
+        pytest.param(["198.51.100.7"], False, id="never-named"),
+        pytest.param(None, None, id="answers-not-logged"),
+        pytest.param([], None, id="no-answer-at-all"),
+    ],
+)
+def test_whether_a_name_led_to_the_address(
+    hunt: Any, row: Any, calls: Any, answers: list[str] | None, named: bool | None
+) -> None:
+    asked = [row("dns", src_ip=HOST, query="c2.example.net", answers=answers)]
+    (finding,) = hunt(beacon, conn=calls(HOST, PEER, PORT, [60.0] * 40), dns=asked)
+    assert finding["named"] is named
+
+
+def test_one_finding_however_often_the_address_was_answered(
+    hunt: Any, row: Any, calls: Any
+) -> None:
+    asked = [row("dns", n, src_ip=HOST, query=f"{n}.example.net", answers=[PEER]) for n in range(5)]
+    assert len(hunt(beacon, conn=calls(HOST, PEER, PORT, [60.0] * 40), dns=asked)) == 1
+
+
+def relays(calls: Any, hosts: int, port: int, places: int) -> list[Row]:
+    """Many hosts, each with one of `places` peers of its own /24, on one port and a timer."""
+    return [
+        call
+        for n in range(hosts)
+        for call in calls(f"10.3.0.{n}", f"203.{n % places}.113.9", port, [60.0] * 40)
+    ]
+
+
+def test_a_port_of_timers_to_many_places_is_a_service(hunt: Any, calls: Any) -> None:
+    assert hunt(beacon, conn=relays(calls, 40, 4460, 40)) == []
+
+
+def test_a_port_that_few_hosts_use_is_none(hunt: Any, calls: Any) -> None:
+    others = [
+        c
+        for n in range(150)
+        for c in calls(f"10.4.0.{n}", f"198.51.{n}.9", 443, at_random(60, 3, n))
+    ]
+    found = hunt(beacon, conn=relays(calls, 10, 4460, 10) + others)
+    assert {f["host"] for f in found} == {f"10.3.0.{n}" for n in range(10)}
+
+
+def test_a_port_with_much_other_traffic_is_none(hunt: Any, calls: Any) -> None:
+    web = [
+        c
+        for n in range(40)
+        for m in range(6)
+        for c in calls(f"10.3.0.{n}", f"198.{n}.{m}.9", 443, at_random(60, 3, n))
+    ]
+    assert len(hunt(beacon, conn=relays(calls, 40, 443, 40) + web)) == 40
+
+
+def test_another_port_of_a_busy_net_is_not_common(hunt: Any, calls: Any) -> None:
+    web = [c for n in range(20) for c in calls(f"10.0.1.{n}", f"203.0.113.{n + 20}", 443, [9999.0])]
+    (finding,) = hunt(beacon, conn=web + calls(HOST, PEER, PORT, [60.0] * 40))
+    assert finding["rarity"] == 1.0
+
+
+def test_a_name_called_over_tls_and_http_is_one_peer(hunt: Any, row: Any) -> None:
+    name, to = "c2.example.net", {"src_ip": HOST, "dst_ip": PEER, "dst_port": 8080}
+    found = hunt(
+        beacon,
+        tls=[row("tls", n * 120.0, server_name=name, **to) for n in range(20)],
+        http=[row("http", n * 120.0 + 60, host=name, **to) for n in range(20)],
+    )
+    assert [(f["peer"], f["count"], f["period_s"]) for f in found] == [(name, 40, 60.0)]
+
+
 def test_retries_and_parallel_calls_are_one_call(hunt: Any, calls: Any) -> None:
     (finding,) = hunt(beacon, conn=calls(HOST, PEER, PORT, [0.0, 0.3, 59.7] * 30))
     assert finding["count"] == 31
@@ -182,7 +343,7 @@ def test_names_come_from_tls_http_and_questions(hunt: Any, row: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["printer", "9.113.0.203.in-addr.arpa"])
+@pytest.mark.parametrize("name", ["printer", "9.113.0.203.in-addr.arpa", "_cast._tcp.local"])
 def test_bare_and_reverse_names_are_no_peers(hunt: Any, row: Any, name: str) -> None:
     asked = [row("dns", n * 60.0, src_ip=HOST, query=name) for n in range(40)]
     assert hunt(beacon, dns=asked) == []
