@@ -85,6 +85,17 @@ INNOCENT = (
     " This peer is used by {hosts} here."
 )
 NEXT = "Find the program that sends these requests to {peer}, and look at what they carry."
+INNOCENT_IF = {
+    "style=own-address": (
+        "Many programs look up their own address: games, VPN and torrent clients, monitoring. By"
+        " itself it says little. {hosts} hosts here ask this service."
+    ),
+}
+NEXT_IF = {
+    "style=own-address": (
+        "Find the program that asked {service}, and look at what the host did right after."
+    ),
+}
 
 KEY = ("host", "peer", "peer_port")
 WEB_PORTS = (80, 8080, 8000, 8008, 8081, 8888, 3128)
