@@ -159,6 +159,7 @@ def test_requests_through_an_inside_proxy_are_told_by_name(hunt: Any, ask: Any) 
     through = {"dst_ip": "10.0.0.99", "dst_port": 3128, "uri": "http://c2.test/x.php", **POST}
     (finding,) = hunt(odd_http, http=ask(12, **through))
     assert (finding["peer"], finding["path"]) == ("c2.test", "/x.php")
+    assert not finding["addresses"]
 
 
 @pytest.mark.parametrize("table", ["http", "tls", "dns"])
@@ -169,9 +170,8 @@ def test_asking_for_the_own_address_is_a_finding_of_its_own(
     given = {"src_ip": HOST} if table == "dns" else {"src_ip": HOST, "dst_ip": PEER}
     rows = [row(table, n, **given, **{column: "api.ipify.org"}) for n in range(2)]
     (finding,) = hunt(odd_http, **{table: rows})
-    assert (finding["host"], finding["peer"], finding["style"]) == (
-        HOST, "api.ipify.org", "own-address",
-    )  # fmt: skip
+    assert (finding["host"], finding["peer"], finding["style"]) == (HOST, None, "own-address")
+    assert finding["service"] == "api.ipify.org"
     assert (finding["score"], finding["count"], finding["proto"]) == (0.4, 2, None)
 
 
@@ -183,7 +183,8 @@ def test_who_asks_for_the_own_address_is_looked_at_more_closely(
     (without,) = hunt(odd_http, http=posts)
     found = {f["peer"]: f for f in hunt(odd_http, http=posts, dns=lookup)}
     assert found["c2.test"]["score"] == pytest.approx(without["score"] + 0.1)
-    assert len(found) == 2
+    assert set(found) == {"c2.test", None}
+    assert found["c2.test"]["addresses"] == [PEER]
 
 
 @settings(max_examples=12, deadline=None)

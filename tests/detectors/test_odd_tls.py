@@ -239,6 +239,8 @@ def test_names_and_addresses_are_peers_of_their_own(hunt: Any, shake: Any) -> No
     assert sorted((f["peer"], f["peer_port"], f["count"]) for f in found) == [
         (PEER, 4041, 1), (PEER, 4042, 1), ("c2.test", 4041, 2),
     ]  # fmt: skip
+    (named,) = (f for f in found if f["peer"] == "c2.test")
+    assert named["addresses"] == sorted([PEER, "203.0.113.10"])
 
 
 @settings(max_examples=12, deadline=None)

@@ -21,8 +21,8 @@ worth a few points; together they tell:
                      uses `many_siblings` names or more of the same domain, as with software of a
                      known maker
 
-Asking a public service for one's own address is a finding of its own at `own_address_score`: thieves
-and bots begin with it, and so do some programs.
+Asking a public service for one's own address is a finding of its own at `own_address_score`, one for
+a host and without a peer: thieves and bots begin with it, and so do some programs.
 
 Also finds: telemetry of gadgets and antivirus programs, download tools, software of small makers.
 Misses: controllers behind TLS, and bots that browse like people.
@@ -39,6 +39,7 @@ from ibis import _
 
 from sakimori.detectors._common import as_findings, asked, outbound, ramp, rarity, sample, web
 from sakimori.detectors._peers import ADDRESS, OWN_ADDRESS, domain_of, own_address, weighed
+from sakimori.tables import EVIDENCE_LIMIT
 
 NAME = "odd_http"
 TECHNIQUE = "T1071.001"  # Application Layer Protocol: Web Protocols
@@ -65,6 +66,8 @@ DETAILS = {
     "path": "string",  # one that was asked for
     "names": "int64",  # different hosts asked at this peer
     "posted": "float64",  # share of requests that carried a body
+    "addresses": "array<string>",  # of the peer, at most 20; empty through a proxy
+    "service": "string",  # asked for the own address; null for the rest
     "hosts": "int64",  # inside hosts that use this peer
     "rarity": "float64",  # 0..1
 }
@@ -75,13 +78,24 @@ SAYS_IF = {
         "sent data to {peer} port {peer_port} by web requests ({count}, {posted_pct} with data)"
         " without opening a page there"
     ),
-    "style=own-address": "asked {peer} for the address it is seen from",
+    "style=own-address": "asked {service} for the address it is seen from",
 }
 INNOCENT = (
     "Gadgets, antivirus programs, updaters and programs of small makers also send such requests."
     " This peer is used by {hosts} here."
 )
 NEXT = "Find the program that sends these requests to {peer}, and look at what they carry."
+INNOCENT_IF = {
+    "style=own-address": (
+        "Many programs look up their own address: games, VPN and torrent clients, monitoring. By"
+        " itself it says little. {hosts} hosts here ask this service."
+    ),
+}
+NEXT_IF = {
+    "style=own-address": (
+        "Find the program that asked {service}, and look at what the host did right after."
+    ),
+}
 
 KEY = ("host", "peer", "peer_port")
 WEB_PORTS = (80, 8080, 8000, 8008, 8081, 8888, 3128)
@@ -126,7 +140,7 @@ def detect(
     lookups = own_address(requests, tls, dns)
     shapes = _with_gates(_shapes(rows), config)
     peers = _peers(_with_habits(shapes, config), lookups, config)
-    odd = _scored(weighed(peers, prevalence), _siblings(rows, tls, dns), config)
+    odd = _scored(weighed(peers, prevalence), _siblings(peers, rows, tls, dns), config)
     # The requests behind a finding: those to the address whose names are gates, or to the name.
     told = rows.inner_join(odd.select(*KEY, "gates"), [
         rows.host_ip == odd.host,
@@ -220,6 +234,7 @@ def _peers(shapes: ibis.Table, lookups: ibis.Table, config: Config) -> ibis.Tabl
         silent=_.rows.sum(where=_.silent),
         gates=_.gates.any(),
         domains=_.domains.max(where=_.gates),
+        addresses=_.dst_ip.collect(where=~_.by_proxy, distinct=True).sort()[:EVIDENCE_LIMIT],
         by_address=_.by_address.any(),
         check=_.check.any(),
         odd_port=~_.peer_port.isin(WEB_PORTS).any(),
@@ -247,7 +262,7 @@ def _peers(shapes: ibis.Table, lookups: ibis.Table, config: Config) -> ibis.Tabl
     }
     marked = table.select(
         *KEY, "first_seen", "last_seen", "count", "names", "agent", "path", "gates", "check",
-        "domains", posted=table.with_body.fill_null(0) / table["count"],
+        "domains", "addresses", posted=table.with_body.fill_null(0) / table["count"],
         **{name: flag.fill_null(False) for name, flag in flags.items()},
     )  # fmt: skip
     more = 0.3 * ramp(marked.domains.fill_null(0), config.many_names, config.full_names)
@@ -257,15 +272,14 @@ def _peers(shapes: ibis.Table, lookups: ibis.Table, config: Config) -> ibis.Tabl
     )
 
 
-def _siblings(rows: ibis.Table, tls: ibis.Table, dns: ibis.Table) -> ibis.Table:
-    """Return how many names of each domain a host uses."""
+def _siblings(peers: ibis.Table, rows: ibis.Table, tls: ibis.Table, dns: ibis.Table) -> ibis.Table:
+    """Return how many names of each domain these peers' hosts use."""
     names = ibis.union(
         rows.select(host="host_ip", name="name"),
         outbound(tls).select(host="src_ip", name="server_name"),
         asked(dns).select(host="src_ip", name="query"),
-        distinct=True,
     )
-    by_name = names.filter(_.name.notnull(), ~_.name.re_search(ADDRESS))
+    by_name = names.semi_join(peers, ["host"]).filter(_.name.notnull(), ~_.name.re_search(ADDRESS))
     domains = by_name.mutate(domain=domain_of(_.name)).group_by("host", "domain")
     return domains.agg(siblings=_.name.nunique())
 
@@ -280,31 +294,39 @@ def _scored(peers: ibis.Table, siblings: ibis.Table, config: Config) -> ibis.Tab
         score=ibis.least(table.points, 1.0) * table.rarity * known_maker.ifelse(0.4, 1.0),
         reasons=ibis.array(names).filter(lambda name: name.notnull()),
         style=style,
+        service=ibis.null("string"),
     ).filter(_.score >= config.min_score)
 
 
 def _asking(lookups: ibis.Table, prevalence: ibis.Table, config: Config) -> ibis.Table:
-    """Return one finding per host and service."""
-    pair = ["host", "peer"]
-    ranked = lookups.mutate(
-        rank=ibis.row_number().over(ibis.window(group_by=pair, order_by=["ts", "uid"]))
-    )
-    found = ranked.group_by(pair).agg(
-        first_seen=_.ts.min(), last_seen=_.ts.max(), count=_.uid.nunique(),
-        path=_.path.max(), agent=_.agent.max(), evidence=sample(_.uid, _.rank),
-    )  # fmt: skip
+    """Return one finding per host that looked its own address up."""
     known = prevalence.filter(_.kind == "name").select("peer", "hosts", "all_hosts")
-    table = found.left_join(known, "peer")
+    table = lookups.left_join(known, "peer").drop("peer_right")
     rare = rarity(table.hosts.fill_null(1), table.all_hosts.fill_null(1))
-    scored = table.mutate(
-        hosts=table.hosts.fill_null(1),
+    ranked = table.mutate(
         rarity=rare,
-        score=rare * config.own_address_score,
+        rank=ibis.row_number().over(ibis.window(group_by="host", order_by=["ts", "uid", "peer"])),
+    )
+    found = ranked.group_by("host").agg(
+        first_seen=_.ts.min(),
+        last_seen=_.ts.max(),
+        count=_.uid.nunique(),
+        names=_.peer.nunique(),
+        service=_.peer.first(order_by=_.rank),
+        hosts=_.hosts.fill_null(1).min(),
+        rarity=_.rarity.max(),
+        path=_.path.max(),
+        agent=_.agent.max(),
+        evidence=sample(_.uid, _.rank),
+    )
+    scored = found.mutate(
+        score=found.rarity * config.own_address_score,
+        peer=ibis.null("string"),
         peer_port=ibis.null("int32"),
         proto=ibis.null("string"),
         reasons=ibis.array(["own_address"]),
         style=ibis.literal("own-address"),
-        names=ibis.literal(1),
         posted=ibis.null("float64"),
+        addresses=ibis.null("array<string>"),
     )
     return scored.filter(_.score >= config.min_score)

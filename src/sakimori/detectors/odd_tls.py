@@ -40,6 +40,7 @@ import ibis
 from ibis import _
 
 from sakimori.detectors._common import as_findings, network_of, outbound, rarity, sample
+from sakimori.tables import EVIDENCE_LIMIT
 
 NAME = "odd_tls"
 TECHNIQUE = "T1573.002"  # Encrypted Channel: Asymmetric Cryptography
@@ -66,6 +67,7 @@ DETAILS = {
     "issuer": "string",
     "version": "string",  # the oldest agreed with this peer
     "print": "string",  # JA4, else JA3, of the client
+    "addresses": "array<string>",  # of the peer, at most 20
     "hosts": "int64",  # inside hosts that use this peer
     "rarity": "float64",  # 0..1
 }
@@ -128,7 +130,8 @@ def detect(tls: ibis.Table, cert: ibis.Table, prevalence: ibis.Table, config: Co
         first_seen=_.first_seen.min(),
         last_seen=_.last_seen.max(),
         count=_.rows.sum(),
-        addresses=_.dst_ip.min(),
+        any_address=_.dst_ip.min(),
+        addresses=_.dst_ip.collect(distinct=True).sort()[:EVIDENCE_LIMIT],
         subject=_.subject.max(),
         issuer=_.issuer.max(),
         version=_.version.min(),
@@ -299,7 +302,7 @@ def _weighed(peers: ibis.Table, prevalence: ibis.Table) -> ibis.Table:
     """Join how common the peer is here: a name as a name, an address as it or its /24."""
     known = prevalence.select("kind", "peer", "hosts", "all_hosts")
     nets = known.filter(known.kind == "net").select(net="peer", net_hosts="hosts")
-    kind = (peers.peer == peers.addresses).ifelse("address", "name")
+    kind = (peers.peer == peers.any_address).ifelse("address", "name")
     table = peers.mutate(kind=kind, net=network_of(peers.peer))
     table = table.left_join(known, ["kind", "peer"]).drop("kind_right", "peer_right")
     table = table.left_join(nets, "net").drop("net_right")

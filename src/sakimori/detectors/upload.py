@@ -77,8 +77,8 @@ DETAILS = {
 }
 SAYS = "sent small pieces of data to {peer} {count} times"
 SAYS_IF = {
-    "style=ftp": "stored files on the FTP server {peer} ({count} transfers) and fetched none",
-    "style=mail": "handed mail to {peer} port {peer_port} by itself, without a mail program ({count} times)",
+    "style=ftp": "stored files on the FTP server {peer} ({count} transfers)",
+    "style=mail": "handed mail to {peer} port {peer_port} ({count} times)",
     "style=chat": "spoke with {peer}, the service for Telegram's bots, {count} times",
 }
 INNOCENT = (
