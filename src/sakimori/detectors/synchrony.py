@@ -124,13 +124,14 @@ class Config:
     min_floods: int = 150
     min_asks: int = 30
     min_fetch_bytes: int = 10_000
+    max_fetches: int = 20  # by one host from one address
     min_flood_pkts: int = 3000  # of one connection that floods
     lookback_s: int = 600
     max_share: float = 0.4  # of the hosts may use a remote; more is what everybody uses
     min_surprise: float = 2.0  # nats, of a group that is looked at
     min_nats: float = 8.0
     full_nats: float = 20.0
-    max_orders: int = 2000  # of the most surprising; bounds the work on a network of scanners
+    max_orders: int = 200  # of the most surprising; bounds the work on a network of scanners
 
     def __post_init__(self) -> None:
         if not 0 < self.burst_s <= self.quiet_s <= self.unused_s:
@@ -264,8 +265,13 @@ def _fetches(out: ibis.Table, dns: ibis.Table, config: Config) -> ibis.Table:
     told = resolved(dns)
     logged = told.agg(names=_.count()).filter(_.names > 0)
     much = out.filter(_.proto == "tcp", _.dst_bytes >= config.min_fetch_bytes)
-    bare = much.anti_join(told, much.dst_ip == told.address).cross_join(logged)
-    return _as_items("fetches", _.dst_ip, bare)
+    # A server in use all day is not where an order sends bots.
+    pairs = much.group_by("src_ip", "dst_ip").agg(calls=_.count())
+    pairs = pairs.filter(_.calls <= config.max_fetches)
+    bare = pairs.anti_join(told, pairs.dst_ip == told.address).cross_join(logged)
+    together = bare.group_by("dst_ip").agg(hosts=_.count()).filter(_.hosts >= 2)
+    bare = bare.semi_join(together, ["dst_ip"])
+    return _as_items("fetches", _.dst_ip, much.semi_join(bare, ["src_ip", "dst_ip"]))
 
 
 def _minute(ts: Any) -> Any:
@@ -446,14 +452,15 @@ def _heard(talk: ibis.Table, members: ibis.Table, rare: ibis.Table, config: Conf
     slots = ibis.array([ibis.literal(-1, "int64"), at - 1, at, at + 1]).unnest()
     acting = acting.mutate(slot=slots)
     ended = ((_.ts.epoch_seconds() + _.seconds) / long).floor().cast("int64")
-    slotted = talk.mutate(slot=(_.seconds > long).ifelse(ibis.literal(-1, "int64"), ended))
+    slotted = talk.inner_join(rare, ["kind", "peer"]).mutate(
+        slot=(_.seconds > long).ifelse(ibis.literal(-1, "int64"), ended)
+    )
     near = slotted.inner_join(acting, ["host", "slot"])
     near = near.mutate(ago=_.begun.delta(_.ts, unit="microsecond") / 1e6)
     near = near.filter(
         _.ago > 0, _.ago - _.seconds <= long, ~_.act.isin(("floods", "fetches")) | (_.peer != _.target),
         (_.act != "spams") | ~_.peer_port.isin(MAIL_PORTS),
     )  # fmt: skip
-    near = near.inner_join(rare, ["kind", "peer"])
     near = near.mutate(lead=_.ago - _.seconds)
     over = near["lead"] >= 0
     heard = near.group_by("number", "host", "kind", "peer", "hosts", "all_hosts").agg(
