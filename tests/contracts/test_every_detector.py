@@ -90,6 +90,13 @@ def test_its_own_fields_are_told_from_those_of_every_finding(detector: Detector)
 
 
 @every_detector
+def test_further_peers_it_accuses_are_texts(detector: Detector) -> None:
+    """The judge reads `addresses` as more peers, `hosts` as a number of users."""
+    assert detector.DETAILS.get("addresses", "array<string>") == "array<string>"
+    assert detector.DETAILS.get("hosts", "int64") == "int64"
+
+
+@every_detector
 def test_it_needs_only_what_it_reads(detector: Detector) -> None:
     read = {f"{table}.{column}" for table, columns in detector.READS.items() for column in columns}
     assert detector.NEEDS

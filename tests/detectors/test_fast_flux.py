@@ -58,7 +58,7 @@ def test_a_name_that_wanders_among_networks_is_found(hunt: Any, asks: Any, visit
     (finding,) = hunt(fast_flux, dns=rows, conn=visits(homes(50)[::5]))
     assert (finding["host"], finding["peer"]) == (HOST, NAME)
     assert finding["score"] > 0.9
-    assert (finding["addresses"], finding["networks"]) == (50, 50)
+    assert (finding["places"], finding["networks"]) == (50, 50)
     assert (finding["lookups"], finding["count"], finding["called"]) == (10, 10, 10)
     assert finding["growth"] == pytest.approx(0.5)
     assert finding["ttl_s"] == 300
@@ -73,7 +73,7 @@ def test_what_a_cname_led_to_counts_and_the_cname_does_not(hunt: Any, asks: Any)
         for r in asks(homes(50))
     ]
     (finding,) = hunt(fast_flux, dns=rows)
-    assert (finding["addresses"], finding["ttl_s"]) == (50, 300)
+    assert (finding["places"], finding["ttl_s"]) == (50, 300)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_time_to_live_that_is_not_known_is_no_evidence(hunt: Any, asks: Any) -
 def test_each_host_that_asks_has_a_finding_from_what_all_saw(hunt: Any, asks: Any) -> None:
     rows = asks(homes(25)) + asks(homes(50)[25:], src_ip="10.0.0.6")
     found = hunt(fast_flux, dns=rows)
-    assert sorted((f["host"], f["count"], f["addresses"]) for f in found) == [
+    assert sorted((f["host"], f["count"], f["places"]) for f in found) == [
         (HOST, 5, 50), ("10.0.0.6", 5, 50),
     ]  # fmt: skip
     assert {f["hosts"] for f in found} == {2}

@@ -20,7 +20,6 @@ DETAILS = st.fixed_dictionaries(
         "direction": st.sampled_from(["outbound", "inbound", "internal"]),
         "unanswered": st.none() | st.floats(0, 1),
         "unit": st.sampled_from(["address", "net", "name", "question"]),
-        "held_port": st.none() | st.booleans(),
         "sinkhole": st.none() | st.booleans(),
     },
 )
@@ -102,9 +101,6 @@ def test_a_finding_of_a_plugin_that_is_gone_still_weighs(finding: Any) -> None:
             {"peer_port": 443, "unit": "name"},
             {"peer_port": None, "unit": "question"},
             id="only-asked-for",
-        ),
-        pytest.param(
-            "long_connection", {"held_port": False}, {"held_port": True}, id="port-of-held-channels"
         ),
         pytest.param("scan", {"direction": "outbound"}, {"direction": "internal"}, id="inside"),
     ],

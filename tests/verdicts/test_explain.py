@@ -28,6 +28,7 @@ VALUES = {
     "string": st.text(max_size=30) | st.sampled_from(sorted(telling.WORDS)),
     "float64": st.sampled_from([math.inf, math.nan, 1e300]) | st.floats() | st.integers(-5, 5),
     "int64": st.integers(-(2**63), 2**63 - 1),
+    "int32": st.integers(-(2**31), 2**31 - 1),
     "boolean": st.booleans(),
     "array<string>": st.lists(st.text(max_size=30), max_size=12),
     "timestamp('UTC', 6)": st.just("2026-03-01T09:00:00+00:00"),
@@ -81,7 +82,7 @@ def test_any_findings_of_any_detector_can_be_told(
 def full(finding: Any) -> Any:
     """`full("beacon")`: a finding with every detail it can have."""
     examples = {
-        "string": "outbound", "float64": 0.5, "int64": 3, "boolean": True,
+        "string": "outbound", "float64": 0.5, "int64": 3, "int32": 3, "boolean": True,
         "array<string>": ["a.example"], "timestamp('UTC', 6)": "2026-03-01T09:00:00+00:00",
     }  # fmt: skip
 

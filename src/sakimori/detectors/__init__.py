@@ -15,13 +15,21 @@ from sakimori.detectors import (
     click_fraud,
     dga,
     dns_tunnel,
+    download,
     exfiltration,
+    fast_flux,
     flood,
     icmp_tunnel,
     intelligence,
+    irc,
     long_connection,
+    odd_http,
+    odd_tls,
+    p2p,
     scan,
     spam,
+    synchrony,
+    upload,
 )
 
 if TYPE_CHECKING:
@@ -69,13 +77,21 @@ BUILTIN: tuple[Detector, ...] = (
     click_fraud,
     dga,
     dns_tunnel,
+    download,
     exfiltration,
+    fast_flux,
     flood,
     icmp_tunnel,
     intelligence,
+    irc,
     long_connection,
+    odd_http,
+    odd_tls,
+    p2p,
     scan,
     spam,
+    synchrony,
+    upload,
 )
 
 

@@ -2,7 +2,7 @@
 
 Names. Per host and domain (the registered name; one label more where all its names share it) the
 distinct names asked for are looked at. A name *carries* when what stands before the domain reads
-like coded data (mean surprise above `min_surprise` nats in a letter model), or when its record type
+like coded data (in a letter model, `min_excess` nats a letter above ordinary names), or when its record type
 can carry text (TXT, NULL, CNAME, MX, KEY, private types). Names of services (`_dmarc`), names made
 of an address (block lists, dial-up hosts) and look-ups in well-known reputation services do not.
 
@@ -46,7 +46,7 @@ from ibis import _
 
 from sakimori.detectors._common import as_findings, asked, outbound, ramp, rarity, sample
 from sakimori.detectors._domains import ADDRESS_IN_NAME, SERVICE_LABEL, split
-from sakimori.detectors._names import oddness
+from sakimori.detectors._names import made_up
 
 NAME = "dns_tunnel"
 TECHNIQUE = "T1071.004"  # Application Layer Protocol: DNS; also T1048.003 and T1572
@@ -121,8 +121,8 @@ class Config:
     min_letters: int = 600
     full_letters: int = 6_000
     min_stem: int = 6  # shorter stems cannot say much
-    # Letters drawn at random: 95 % of 8-letter and longer ones are above; words about 2.5.
-    min_surprise: float = 4.0
+    # Nats a letter above an ordinary name's: letters drawn at random 1.4, words below 0.
+    min_excess: float = 1.0
     min_packet: int = 250  # bytes with headers: a question is 50 to 120, with cookies 150
     min_flow: int = 100_000  # bytes of one connection where packets are not counted
     min_bytes: int = 50_000
@@ -190,7 +190,8 @@ def _names_worth_a_look(questions: ibis.Table, network: ibis.Table, config: Conf
     # The model sees each distinct stem of these few domains once.
     stems = kept.select("plain").distinct()
     judged = stems.mutate(
-        odd=(_.plain.length() >= config.min_stem) & (oddness(_.plain) >= config.min_surprise)
+        odd=(_.plain.length() >= config.min_stem)
+        & (made_up(_.plain) >= config.min_excess * _.plain.length())
     )
     return kept.inner_join(judged, "plain").select(
         "host", "query", "zone", "below", "stem", "hosts", "rarity", carries=_.odd | _.texts,

@@ -46,7 +46,7 @@ READS = {
 }  # fmt: skip
 NEEDS = (("dns.query", "dns.answers"),)
 DETAILS = {
-    "addresses": "int64",  # distinct IPv4 addresses answered to anybody here
+    "places": "int64",  # distinct IPv4 addresses answered to anybody here
     "networks": "int64",  # distinct /16 of them, clouds' blocks one together
     "ttl_s": "float64",  # median time to live; null where not recorded
     "growth": "float64",  # share of addresses that came up in the second half of the lookups
@@ -57,7 +57,7 @@ DETAILS = {
     "hosts": "int64",  # inside hosts that use the name
     "rarity": "float64",  # 0..1
 }
-SAYS = "asked for {peer}, which changed among {addresses} addresses in {networks} networks"
+SAYS = "asked for {peer}, which changed among {places} addresses in {networks} networks"
 INNOCENT = (
     "Pools of volunteers (time servers, peer-to-peer seeds, relays) and entry names of VPN services also"
     " lead to machines all over the world."
@@ -162,7 +162,7 @@ def _shape(lookups: ibis.Table, pairs: ibis.Table) -> ibis.Table:
         rank=ibis.row_number().over(ibis.window(group_by="name", order_by=("first", "address"))),
     )
     wide = listed.group_by("name").agg(
-        addresses=_.count(),
+        places=_.count(),
         networks=_.network.nunique(),
         growth=_.late.cast("float64").mean(),
         examples=_.address.collect(where=_.rank < 10),
@@ -205,7 +205,7 @@ def _score(found: ibis.Table, config: Config) -> ibis.Table:
     hosts = found.hosts.fill_null(1)
     rare = rarity(hosts, found.all_hosts.fill_null(1))
     size = 0.3 + 0.7 * ramp(found.networks, config.min_networks, config.full_networks)
-    spread = ramp(found.networks / found.addresses, 0.3, 0.7)
+    spread = ramp(found.networks / found.places, 0.3, 0.7)
     quick = 1 - ramp(found.ttl_s, config.fast_ttl_s, config.slow_ttl_s)
     growing = ibis.least(0.5 + found.growth, 1.0)
     reached, called = found.reached.fill_null(0), found.called.fill_null(0)

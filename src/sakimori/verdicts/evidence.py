@@ -50,12 +50,9 @@ def weigh(finding: Finding) -> Weight:
 def _circumstances(finding: Finding) -> Iterator[tuple[str, float]]:
     """Give what makes a finding more, or less, likely to be about a bot, in nats."""
     details = finding.details
-    if finding.detector == "long_connection":
-        if finding.proto == "tcp" and not details.get("held_port"):
-            yield "not held open", 2.5
-    elif finding.detector == "beacon":
+    if finding.detector == "beacon":
         yield from _of_beacon(finding)
-    elif finding.detector == "scan" and details.get("direction") == "internal":
+    elif finding.detector in ("scan", "brute_force") and details.get("direction") == "internal":
         yield "inside only", -1.0
     elif finding.detector == "intelligence" and details.get("sinkhole"):
         yield "sinkhole", 0.5

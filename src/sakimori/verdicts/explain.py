@@ -24,7 +24,6 @@ VERDICTS = {
 }
 REASONS = {
     "odd port": "the port is not one that programs of a desktop use",
-    "not held open": "on this port programs do not usually hold connections open",
     "calls on without an answer": "it calls on although nobody answers",
     "question only": "only the name was asked for",
     "inside only": "the targets are inside this network",
@@ -38,6 +37,11 @@ WORDS = {  # values of details that are words
     "horizontal": "horizontal",
     "vertical": "vertical",
     "reflected": "reflected",
+    "scans": "scans",
+    "spams": "spams",
+    "floods": "floods",
+    "asks": "asks",
+    "fetches": "fetches",
 }
 KINDS = {  # of evidence
     "control": "control",
