@@ -249,6 +249,15 @@ def test_whether_a_name_led_to_the_address(
     assert finding["named"] is named
 
 
+@pytest.mark.parametrize(("answer", "named"), [(PEER, True), ("198.51.100.7", None)])
+def test_answers_to_another_host_can_name_but_not_unname(
+    hunt: Any, row: Any, calls: Any, answer: str, named: bool | None
+) -> None:
+    asked = [row("dns", src_ip="10.0.0.6", query="c2.example.net", answers=[answer])]
+    (finding,) = hunt(beacon, conn=calls(HOST, PEER, PORT, [60.0] * 40), dns=asked)
+    assert finding["named"] is named
+
+
 def test_one_finding_however_often_the_address_was_answered(
     hunt: Any, row: Any, calls: Any
 ) -> None:

@@ -80,7 +80,7 @@ DETAILS = {
     "active": "float64",  # share of gaps that are no silence
     "covered": "float64",  # share of the host's waking hours, first to last call, on the beat
     "bursts": "boolean",  # the steady gaps are those between bursts of calls
-    "named": "boolean",  # a question was answered with this address; null where nothing tells
+    "named": "boolean",  # any question was answered with this address; null where nothing tells
     "unanswered": "float64",  # share of calls and tries; null where the source cannot tell
     "hosts": "int64",  # inside hosts that use this peer
     "rarity": "float64",  # 0..1
@@ -446,9 +446,14 @@ def _without_services(scored: ibis.Table, pairs: ibis.Table) -> ibis.Table:
 
 
 def _named(hits: ibis.Table, dns: ibis.Table) -> ibis.Table:
-    """Add whether any question was answered with the address; null where no answers are logged."""
+    """Add whether any question here was answered with the address.
+
+    Null where none was and no answer to this very host is logged: it may ask where nobody looks.
+    """
     names = resolved(dns)
-    logged = names.agg(answers=_.count())
-    table = hits.left_join(names, hits.peer == names.address).cross_join(logged)
-    known = (table.unit == "address") & (table.answers > 0)
-    return table.mutate(named=known.ifelse(table.address.notnull(), ibis.null("boolean")))
+    told = dns.filter(_.answers.length() > 0).select(told="src_ip").distinct()
+    table = hits.left_join(names, hits.peer == names.address)
+    table = table.left_join(told, table.host == told.told)
+    is_named = table.address.notnull()
+    known = (table.unit == "address") & (is_named | table.told.notnull())
+    return table.mutate(named=known.ifelse(is_named, ibis.null("boolean")))
