@@ -179,11 +179,11 @@ def test_a_timer_of_two_seconds_is_no_row_of_tries(hunt: Any, calls: Any, column
     assert (finding["count"], finding["period_s"]) == (101, 2.0)
 
 
-def test_answered_calls_are_never_tries(hunt: Any, calls: Any) -> None:
-    (finding,) = hunt(
-        beacon, NOTHING_LEFT_OUT, conn=calls(HOST, PEER, PORT, [1.0, 2.0, 4.0, 53.0] * 20)
-    )
-    assert finding["count"] > 40
+def test_answered_calls_are_bursts_and_never_tries(hunt: Any, row: Any, calls: Any) -> None:
+    (burst,) = hunt(beacon, conn=calls(HOST, PEER, PORT, [1.0, 2.0, 4.0, 53.0] * 40))
+    (again,) = hunt(beacon, conn=tries(row, (1, 3, 7), 50_000))
+    assert (burst["bursts"], again["bursts"]) == (True, False)
+    assert burst["score"] < again["score"]
 
 
 def test_an_implant_that_calls_quickly_and_then_sleeps(hunt: Any, calls: Any) -> None:
@@ -191,7 +191,7 @@ def test_an_implant_that_calls_quickly_and_then_sleeps(hunt: Any, calls: Any) ->
     (finding,) = hunt(beacon, conn=calls(HOST, PEER, PORT, gaps))
     assert finding["bursts"]
     assert finding["period_s"] == pytest.approx(3600)
-    assert finding["count"] == 20
+    assert finding["count"] == 21
     (plain,) = hunt(beacon, conn=calls(HOST, PEER, PORT, [60.0] * 40))
     assert not plain["bursts"]
 
@@ -245,6 +245,15 @@ def test_whether_a_name_led_to_the_address(
     hunt: Any, row: Any, calls: Any, answers: list[str] | None, named: bool | None
 ) -> None:
     asked = [row("dns", src_ip=HOST, query="c2.example.net", answers=answers)]
+    (finding,) = hunt(beacon, conn=calls(HOST, PEER, PORT, [60.0] * 40), dns=asked)
+    assert finding["named"] is named
+
+
+@pytest.mark.parametrize(("answer", "named"), [(PEER, True), ("198.51.100.7", None)])
+def test_answers_to_another_host_can_name_but_not_unname(
+    hunt: Any, row: Any, calls: Any, answer: str, named: bool | None
+) -> None:
+    asked = [row("dns", src_ip="10.0.0.6", query="c2.example.net", answers=[answer])]
     (finding,) = hunt(beacon, conn=calls(HOST, PEER, PORT, [60.0] * 40), dns=asked)
     assert finding["named"] is named
 

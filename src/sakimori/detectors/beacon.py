@@ -6,14 +6,15 @@ of an unanswered call (same source port, or waits that double) are no calls of t
 and peer, with d the gaps of at least `min_gap_s` between its calls and m their median:
 
     active    share of gaps of at most 3 m: a longer silence is a pause or a host that is off
-    regular   1 - (q3 - q1) / (q3 + q1) of the active gaps; a metronome 1, random calls about 0.4
+    regular   1 - (q3 - q1) / (q3 + q1) of the active gaps; a metronome 1, random calls about 0.4.
+              Jitter by design is no innocence: from 0.85 (30 %) on it counts as a metronome
     cadence   share of active gaps between m / 2 and 3 m / 2; jitter of 50 % still gives 1, random
               calls about 0.4. Where m is a few seconds, shorter gaps count as off the beat
     tight     share of active gaps within 20 % of m
     covered   active gaps' sum as a share of the time from first to last call, hours left out in
               which the host talked to nobody
     score     geometric mean of regular and cadence (each stretched from random = 0 to perfect
-              = 1), x active, x n / (n + 2 + 8 (1 - tight)) for n active gaps: the tighter, the fewer
+              = 1), x active, x n / (n + 2 + 10 (1 - tight)) for n active gaps: the tighter, the fewer
               will do, x 0.4 (covered 0) to 1 (covered half), x how uncommon the peer is in this
               network, x a prior for ports of services that run on timers
 
@@ -79,10 +80,9 @@ DETAILS = {
     "active": "float64",  # share of gaps that are no silence
     "covered": "float64",  # share of the host's waking hours, first to last call, on the beat
     "bursts": "boolean",  # the steady gaps are those between bursts of calls
-    "named": "boolean",  # a question was answered with this address; null where nothing tells
+    "named": "boolean",  # any question was answered with this address; null where nothing tells
     "unanswered": "float64",  # share of calls and tries; null where the source cannot tell
     "hosts": "int64",  # inside hosts that use this peer
-    "all_hosts": "int64",  # inside hosts that use any: few, and rarity says little
     "rarity": "float64",  # 0..1
 }
 SAYS = "called {peer} port {peer_port} {count} times, about every {period}"
@@ -100,7 +100,18 @@ KEY = ("unit", "host", "peer", "peer_port", "proto")
 PAIR = ("src_ip", "dst_ip", "dst_port", "proto")
 # Unit and protocol of calls by TLS server name, HTTP host and DNS question.
 NAMES = (("name", "tcp"), ("name", "tcp"), ("question", "udp"))
-TIMED = ("gaps", "beats", "spent", "cadence", "tight", "regular", "period_s", "jitter")
+TIMED = (
+    "number",
+    "bursts",
+    "gaps",
+    "beats",
+    "spent",
+    "cadence",
+    "tight",
+    "regular",
+    "period_s",
+    "jitter",
+)
 WEIGHED = ("hosts", "all_hosts", "rarity", "weight")
 # Ports whose services run on timers by design; evidence, not exemption.
 TIMER_PORTS = {123: 0.1, 53: 0.15, 853: 0.3, 5228: 0.4, 5223: 0.4, 3478: 0.4, 67: 0.1, 547: 0.1}
@@ -331,37 +342,18 @@ def _shapes(gaps: ibis.Table, config: Config) -> ibis.Table:
     bursts = bursts.mutate(gap=usable.ifelse(bursts.gap, ibis.null("float64")))
     middles = bursts.group_by("number").agg(middle=_.gap.median())
     bursts = bursts.drop("middle").inner_join(middles, "number")
-    by_burst = _timing(bursts, config)
-    by_burst = by_burst.select("number", **{f"burst_{n}": by_burst[n] for n in TIMED})
+    each = ibis.union(_timing(gaps, config, bursts=False), _timing(bursts, config, bursts=True))
+    # After the union: an engine's text of it stays short, the columns are not written out again.
+    each = each.mutate(quality=_quality(each))
+    better = ibis.window(group_by="number", order_by=[_.quality.desc(), _.bursts])
+    best = each.mutate(place=ibis.row_number().over(better)).filter(_.place == 0)
     totals = gaps.group_by("number").agg(
-        first_seen=_.ts.min(),
-        last_seen=_.ts.max(),
-        shorts=_.short.sum(),
-        evidence=sample(_.uid, _.rank),
+        first_seen=_.ts.min(), last_seen=_.ts.max(), evidence=sample(_.uid, _.rank)
     )
-    both = totals.inner_join(_timing(gaps, config), "number").left_join(by_burst, "number")
-    both = both.drop("number_right")
-    bursts_win = (_quality(both, "burst_") > _quality(both)).fill_null(False)
-    return both.mutate(
-        bursts=bursts_win,
-        quality=bursts_win.ifelse(_quality(both, "burst_"), _quality(both)),
-        **{n: bursts_win.ifelse(both[f"burst_{n}"], both[n]) for n in TIMED},
-    ).drop(*(f"burst_{n}" for n in TIMED))
+    return totals.inner_join(best, "number")
 
 
-def _quality(table: ibis.Table, prefix: str = "") -> Any:
-    """Return shape, x how sure so many gaps make it, x share of active gaps."""
-    # Pauses are picked for being long: those between bursts must be steadier to mean as much.
-    # Of 300 hosts that call at random 40 to 1,000 times, none to two then reach min_score.
-    low, doubt = (0.7, 6) if prefix else (0.45, 2)
-    regular, cadence, tight, beats, gaps = (
-        table[prefix + name] for name in ("regular", "cadence", "tight", "beats", "gaps")
-    )
-    shape = (ramp(regular, low, 0.95) * ramp(cadence, low, 0.95)).sqrt()
-    return shape * (beats / (beats + doubt + 8 * (1 - tight))) * (beats / gaps)
-
-
-def _timing(gaps: ibis.Table, config: Config) -> ibis.Table:
+def _timing(gaps: ibis.Table, config: Config, *, bursts: bool) -> ibis.Table:
     """Return one row per peer with the shape of its active gaps."""
     is_active = gaps.gap <= 3 * gaps.middle
     on_beat = gaps.gap.between(0.5 * gaps.middle, 1.5 * gaps.middle)
@@ -380,12 +372,26 @@ def _timing(gaps: ibis.Table, config: Config) -> ibis.Table:
         q3=gaps.gap.quantile(0.75, where=is_active),
     )
     among = timed.beats + timed.crowd.fill_null(0)
-    return timed.filter(_.beats >= config.min_calls - 1).mutate(
+    timed = timed.filter(_.beats >= config.min_calls - 1).mutate(
         cadence=timed.on_beat / among,
         tight=timed.close / among,
         regular=1 - (_.q3 - _.q1) / (_.q3 + _.q1),
         jitter=(_.q3 - _.q1) / 2 / _.period_s,
+        bursts=ibis.literal(bursts),
     )
+    # Pauses are picked for being long: those between bursts must be steadier to mean as much.
+    # Of 300 hosts that call at random 40 to 1,000 times, none then reaches min_score.
+    low, full, doubt = (0.7, 0.95, 6) if bursts else (0.5, 0.85, 2)
+    return timed.select(*TIMED, low=low, full=full, doubt=doubt)
+
+
+def _quality(timed: ibis.Table) -> Any:
+    """Return shape, x how sure so many gaps make it, x the share of active gaps."""
+    shape = (
+        ramp(timed.regular, timed.low, timed.full) * ramp(timed.cadence, timed.low, 0.95)
+    ).sqrt()
+    sure = timed.beats / (timed.beats + timed.doubt + 10 * (1 - timed.tight))
+    return shape * sure * timed.beats / timed.gaps
 
 
 def _awake(timed: ibis.Table, conn: ibis.Table) -> ibis.Table:
@@ -404,12 +410,12 @@ def _awake(timed: ibis.Table, conn: ibis.Table) -> ibis.Table:
     awake = within.group_by("number").agg(hours=_.count())
     table = table.left_join(awake, "number").drop("number_right")
     seconds = ibis.least(table.span, (3600.0 * table.hours).fill_null(table.span))
-    return table.mutate(covered=(table.spent / seconds).clip(0.0, 1.0))
+    return table.mutate(covered=ibis.least(table.spent / seconds, 1.0))
 
 
 def _score(table: ibis.Table) -> ibis.Table:
     return table.mutate(
-        score=table.quality * (0.4 + 0.6 * ramp(table.covered, 0.0, 0.5)) * table.weight,
+        score=table.quality * ibis.least(0.4 + 1.2 * table.covered, 1.0) * table.weight,
         count=_.gaps + 1,
         active=_.beats / _.gaps,
     )
@@ -440,9 +446,14 @@ def _without_services(scored: ibis.Table, pairs: ibis.Table) -> ibis.Table:
 
 
 def _named(hits: ibis.Table, dns: ibis.Table) -> ibis.Table:
-    """Add whether any question was answered with the address; null where no answers are logged."""
+    """Add whether any question here was answered with the address.
+
+    Null where none was and no answer to this very host is logged: it may ask where nobody looks.
+    """
     names = resolved(dns)
-    logged = names.agg(answers=_.count())
-    table = hits.left_join(names, hits.peer == names.address).cross_join(logged)
-    known = (table.unit == "address") & (table.answers > 0)
-    return table.mutate(named=known.ifelse(table.address.notnull(), ibis.null("boolean")))
+    told = dns.filter(_.answers.length() > 0).select(told="src_ip").distinct()
+    table = hits.left_join(names, hits.peer == names.address)
+    table = table.left_join(told, table.host == told.told)
+    is_named = table.address.notnull()
+    known = (table.unit == "address") & (is_named | table.told.notnull())
+    return table.mutate(named=known.ifelse(is_named, ibis.null("boolean")))
