@@ -76,6 +76,8 @@ def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Itera
         for name in [name for name in os.environ if name.startswith("SAKIMORI_")]:
             patch.delenv(name)
         patch.setenv("COLUMNS", "200")
+        # One for all workers of a run: a detector's SQL is written once.
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp().parent / "caches"))
         yield
 
 

@@ -85,10 +85,10 @@ def test_a_hunt_finds_the_beacon_and_the_scanner(ws: Workspace, network: Path) -
 
 
 def test_a_detector_that_lacks_its_columns_says_which(open_hunted: Workspace) -> None:
-    (dga,) = [c for c in open_hunted.report().coverage if c.detector == "dga"]
-    assert not dga.ran
-    assert not dga.failed
-    assert "dns.query" in dga.reason
+    (flux,) = [c for c in open_hunted.report().coverage if c.detector == "fast_flux"]
+    assert not flux.ran
+    assert not flux.failed
+    assert "dns.query" in flux.reason
 
 
 def test_a_report_can_be_seen_again_and_is_the_same(hunted: Path) -> None:

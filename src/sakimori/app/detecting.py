@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import time
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ibis
 import pyarrow as pa
 
-from sakimori import config, detectors
+from sakimori import config, detectors, tables
 from sakimori.detectors._prevalence import prevalence
+from sakimori.engine.compiled import Compiled
 from sakimori.tables import CORE, FINDING
 
 if TYPE_CHECKING:
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
 
     from sakimori.detectors import Detector
     from sakimori.engine.duck import Duck
+
+HOME, TABLES = Path(detectors.__file__).parent, Path(tables.__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ def run_detectors(
     known = detectors.load_all()
     configs = _configs(known, settings)
     duck.keep("prevalence", prevalence(*(duck.table(t) for t in ("conn", "tls", "http", "dns"))))
-    tables, coverage = [FINDING.arrow().empty_table()], []
+    parts, coverage = [FINDING.arrow().empty_table()], []
     for name, detector in known.items():
         on_detector(name)
         begun = time.perf_counter()
@@ -64,13 +71,13 @@ def run_detectors(
             reason = f"failed: {type(error).__name__}: {said}"
             coverage.append(Coverage(name, ran=False, reason=reason, failed=True))
             continue
-        tables.append(found)
+        parts.append(found)
         reason = f"without {lacking.words}" if lacking.words else ""
         spent = time.perf_counter() - begun
         coverage.append(
             Coverage(name, ran=True, reason=reason, seconds=spent, lacking=lacking.words)
         )
-    return pa.concat_tables(tables), coverage
+    return pa.concat_tables(parts), coverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +111,7 @@ def _configs(
 
 def _findings(duck: Duck, detector: Detector, settings: Any) -> pa.Table:
     """Compute one detector's findings and put its own fields into `details`."""
-    given = {name: duck.table(name).select(*columns) for name, columns in detector.READS.items()}
-    found = duck.arrow(detector.detect(**given, config=settings))
+    found = _computed(duck, detector, settings)
     details = _details(found.select(list(detector.DETAILS)))
     rows = found.num_rows
     columns = {name: found[name] for name in CORE} | {
@@ -115,6 +121,28 @@ def _findings(duck: Duck, detector: Detector, settings: Any) -> pa.Table:
     }
     schema = FINDING.arrow()
     return pa.table([columns[name] for name in schema.names], names=schema.names).cast(schema)
+
+
+def _computed(duck: Duck, detector: Detector, settings: Any) -> pa.Table:
+    def expression() -> Any:
+        given = {
+            name: duck.table(name).select(*columns) for name, columns in detector.READS.items()
+        }
+        return detector.detect(**given, config=settings)
+
+    # Of a plugin, what its SQL depends on is not known.
+    if Path(inspect.getfile(detector.detect)).parent != HOME:
+        return duck.arrow(expression())
+    for function, kind in getattr(detector, "FUNCTIONS", {}).items():
+        duck.learn(function, kind)
+    sql = _compiled().sql(f"{detector.NAME} {settings!r}", expression)
+    types = ibis.schema({**CORE, **detector.DETAILS}).to_pyarrow()
+    return duck.arrow_of(sql).cast(types)
+
+
+@cache
+def _compiled() -> Compiled:
+    return Compiled([*HOME.glob("*.py"), *TABLES.glob("*.py")])
 
 
 def _details(table: pa.Table) -> list[str]:

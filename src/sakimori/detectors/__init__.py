@@ -63,6 +63,8 @@ class Detector(Protocol):
     def NEEDS(self) -> tuple[tuple[str, ...], ...]:  # noqa: N802 - a constant of the module
         """Alternatives of `table.column` that must hold data; one complete alternative is enough."""
 
+    # Optional: FUNCTIONS, the engine's functions written in Python, each with the type it takes.
+
     def Config(self) -> Any:  # noqa: N802 - a class: calling it makes the defaults
         """Return the default settings."""
 

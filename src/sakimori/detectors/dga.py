@@ -60,6 +60,7 @@ READS = {
     "conn": ("ts", "uid", "src_ip", "dst_ip", "dst_port", "src_bytes", "src_inside", "dst_inside"),
 }  # fmt: skip
 NEEDS = (("dns.query",), ("conn.dst_port", "conn.src_bytes"))
+FUNCTIONS = {made_up: "string"}  # of the engine's own making, with the type they take
 DETAILS = {
     "basis": "string",  # names, or flows where no names are known
     "window_s": "float64",  # counted over so many seconds

@@ -61,6 +61,7 @@ READS = {
     "prevalence": ("all_hosts",),
 }  # fmt: skip
 NEEDS = (("dns.query",), ("conn.src_bytes", "conn.dst_port"))
+FUNCTIONS = {made_up: "string"}  # of the engine's own making, with the type they take
 DETAILS = {
     "via": "string",  # names, server or flows
     "names": "int64",  # distinct names asked for under the domain

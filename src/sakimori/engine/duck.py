@@ -14,7 +14,7 @@ from sakimori.errors import EngineError
 from sakimori.tables import ALL, REJECTS, TELEMETRY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -77,6 +77,8 @@ class Duck:
                 " LEFT JOIN address d ON t.dst_ip = d.ip"
             )
         self.execute("CREATE VIEW rejects AS FROM stored_rejects")
+        for name in (*TELEMETRY, "rejects"):
+            self._plainly(name)
 
     def inside_sources(self) -> int:
         """Return how many inside hosts sent anything."""
@@ -115,25 +117,52 @@ class Duck:
             return self.raw.execute(question).to_arrow_table()
 
     def table(self, name: str) -> ibis.Table:
-        """Return a table of the vocabulary, with its declared columns, lazily."""
-        return self.ibis.table(name).select(*ALL[name].types)
+        """Return a table of the vocabulary, with its declared columns, lazily.
+
+        Its times are plain ones, in UTC: arithmetic on times with a zone costs up to 3 µs a row.
+        """
+        return self.ibis.table(f"plain_{name}").select(*ALL[name].types)
+
+    def _plainly(self, name: str) -> None:
+        """Make the view `plain_<name>` of a table, for `table`."""
+        if name not in ALL:
+            return
+        times = [c for c, kind in ALL[name].types.items() if kind.startswith("timestamp")]
+        plain = ", ".join(f'make_timestamp(epoch_us("{c}")) AS "{c}"' for c in times)
+        columns = f"* REPLACE ({plain})" if times else "*"
+        self.execute(f"CREATE OR REPLACE VIEW plain_{name} AS SELECT {columns} FROM {name}")
 
     def keep(self, name: str, expression: ibis.Table) -> None:
         """Compute an expression once and keep it as a table of this name."""
         self.execute(
             f"CREATE OR REPLACE TEMP TABLE {name} AS {ibis.to_sql(expression, dialect='duckdb')}"
         )
+        self._plainly(name)
 
     def give(self, name: str, rows: pa.Table) -> None:
         """Keep Arrow rows as a table of this name."""
         self.raw.register("given_rows", rows)
         self.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM given_rows")
         self.raw.unregister("given_rows")
+        self._plainly(name)
 
     def arrow(self, expression: ibis.Table) -> pa.Table:
         """Compute an expression."""
         with _as_engine_error():
             return expression.to_pyarrow()
+
+    def arrow_of(self, sql: str) -> pa.Table:
+        """Compute what SQL of our own says, such as that of an expression."""
+        with _as_engine_error():
+            return self.raw.execute(sql).to_arrow_table()
+
+    def learn(self, function: Callable[[Any], Any], kind: str) -> None:
+        """Make a function of one value known to the engine, for SQL that names it.
+
+        ibis does so when it computes an expression with the function in it.
+        """
+        with _as_engine_error():
+            self.ibis.to_pyarrow(function(ibis.null(kind)).isnull())
 
     def execute(self, sql: str) -> None:
         """Run one statement. Raises EngineError."""
