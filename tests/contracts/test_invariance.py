@@ -68,7 +68,7 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
     """Another office, clean, with addresses of its own."""
     tables = day_of(tmp_path_factory.mktemp("strangers"), Plan(seed=6, hosts=20, botnets={}))
     return {
-        name: renamed(table, lambda host: f"10.200.{host.split('.', 2)[2]}")
+        name: elsewhere(renamed(table, lambda host: f"10.200.{host.split('.', 2)[2]}"))
         for name, table in tables.items()
     }
 
@@ -141,6 +141,15 @@ def renamed(table: pa.Table, name_of: Callable[[str], str]) -> pa.Table:
         ]
         new = pa.DictionaryArray.from_arrays(coded.indices, pa.array(names, pa.string()))
         table = table.set_column(table.column_names.index(column), column, new.cast(pa.string()))
+    return table
+
+
+def elsewhere(table: pa.Table) -> pa.Table:
+    """Give outside names another ending: two simulations draw from the same words."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            moved = pc.replace_substring(table[field.name], ".example", ".elsewhere.example")
+            table = table.set_column(at, field.name, moved)
     return table
 
 

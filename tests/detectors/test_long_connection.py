@@ -28,7 +28,8 @@ def held(row: Any) -> Any:
     """`held((begin, length), ...)`: connections of the host to the peer, in seconds."""
 
     def make(*intervals: tuple[float, float | None], **columns: Any) -> list[Row]:
-        place = {"src_ip": HOST, "dst_ip": PEER, "dst_port": PORT, **columns}
+        place = {"src_ip": HOST, "dst_ip": PEER, "dst_port": PORT,
+                 "src_bytes": 900, "dst_bytes": 900, **columns}  # fmt: skip
         return [
             row("conn", begin, duration=length, uid=f"{place['src_ip']}/{n}@{begin}", **place)
             for n, (begin, length) in enumerate(intervals)
@@ -155,8 +156,10 @@ def test_bytes_are_given_for_each_minute(hunt: Any, held: Any) -> None:
 
 
 def test_bytes_that_are_not_known_stay_unknown(hunt: Any, held: Any) -> None:
-    (finding,) = hunt(long_connection, conn=held((0, 2 * HOUR), src_bytes=60_000))
+    rows = held((0, 2 * HOUR), src_bytes=60_000, dst_bytes=None)
+    (finding,) = hunt(long_connection, conn=rows)
     assert finding["bytes_per_minute"] is None
+    assert finding["score"] == pytest.approx(NOT_KNOWN * 0.65)
 
 
 def test_the_rows_behind_it_are_of_the_longest_stretch(hunt: Any, held: Any) -> None:

@@ -49,7 +49,7 @@ def reasons(found: Iterable[Row]) -> list[list[str]]:
 def test_posts_to_an_address_on_an_odd_port_are_plain(
     hunt: Any, ask: Any, browsing: list[Row]
 ) -> None:
-    rows = ask(30, host=PEER, dst_port=8082, uri="/a/b.php", user_agent="Agent 7", **POST)
+    rows = ask(30, host=PEER, dst_port=8082, uri="/a/b.php", user_agent="Agent/7", **POST)
     Random(1).shuffle(rows)
     (finding,) = hunt(odd_http, http=rows + browsing)
     assert (finding["host"], finding["peer"], finding["peer_port"]) == (HOST, PEER, 8082)
@@ -57,7 +57,7 @@ def test_posts_to_an_address_on_an_odd_port_are_plain(
     assert reasons([finding]) == [
         ["address_as_host", "odd_port", "posts", "rare_agent", "repeated", "script"]
     ]
-    assert (finding["posted"], finding["agent"], finding["path"]) == (1.0, "Agent 7", "/a/b.php")
+    assert (finding["posted"], finding["agent"], finding["path"]) == (1.0, "Agent/7", "/a/b.php")
     assert finding["evidence"] == [f"{HOST}@{7.0 * n:.3f}" for n in range(20)]
 
 

@@ -161,7 +161,11 @@ class Config:
 
 def detect(dns: ibis.Table, conn: ibis.Table, config: Config) -> ibis.Table:
     """Return the findings. Lazy: nothing runs here."""
-    return ibis.union(_by_names(dns, config), _by_flows(conn, dns, config))
+    found = ibis.union(_by_names(dns, config), _by_flows(conn, config))
+    # One finding a host: of the two bases the one that says more.
+    order = [_.score.desc(), _.basis.desc()]
+    place = ibis.row_number().over(ibis.window(group_by="host", order_by=order))
+    return as_findings(found.mutate(place=place).filter(_.place == 0), DETAILS)
 
 
 def _by_names(dns: ibis.Table, config: Config) -> ibis.Table:
@@ -336,10 +340,13 @@ def _score(sums: ibis.Table, config: Config) -> ibis.Table:
     )
 
 
-def _by_flows(conn: ibis.Table, dns: ibis.Table, config: Config) -> ibis.Table:
-    """Return bursts of DNS calls of hosts whose questions are not known."""
+def _by_flows(conn: ibis.Table, config: Config) -> ibis.Table:
+    """Return bursts of DNS calls, whether the names asked for are known or not.
+
+    Also where they are known: that names are missing must make no finding that they would not.
+    """
     slotted = conn.mutate(slot=conn.ts.epoch_seconds() // FIVE_MINUTES)
-    asks = _unnamed(slotted, dns)
+    asks = _to_dns(slotted)
     per_slot = asks.group_by("src_ip", "slot").agg(flows=_.count())
     # A window is two slots.
     busy = per_slot.filter(_.flows >= config.min_flows / 2).select("src_ip").distinct()
@@ -372,12 +379,10 @@ def _by_flows(conn: ibis.Table, dns: ibis.Table, config: Config) -> ibis.Table:
     )  # fmt: skip
 
 
-def _unnamed(conn: ibis.Table, dns: ibis.Table) -> ibis.Table:
-    """Return DNS calls of inside hosts that nobody asks, and of whom no question was recorded."""
+def _to_dns(conn: ibis.Table) -> ibis.Table:
+    """Return DNS calls of inside hosts that nobody asks."""
     to_dns = conn.filter(conn.src_inside, conn.dst_port == DNS_PORT)
-    named = dns.filter(dns.query.notnull()).select("src_ip").distinct()
-    servers = resolvers(to_dns, 2)
-    return to_dns.anti_join(servers, ["src_ip"]).anti_join(named, ["src_ip"])
+    return to_dns.anti_join(resolvers(to_dns, 2), ["src_ip"])
 
 
 def _twice(table: ibis.Table) -> ibis.Table:

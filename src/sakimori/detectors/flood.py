@@ -55,7 +55,7 @@ READS = {
     "http": ("ts", "uid", "src_ip", "dst_ip", "dst_port", "host", "uri", "resp_bytes",
              "src_inside", "dst_inside"),
 }  # fmt: skip
-NEEDS = (("conn.src_pkts",), ("conn.state",), ("conn.src_bytes", "conn.dst_bytes"), ("http.uri",))
+NEEDS = (("conn.dst_pkts",), ("conn.state",), ("conn.src_bytes", "conn.dst_bytes"), ("http.uri",))
 DETAILS = {
     "direction": "string",  # outbound, internal, reflected or inbound
     "method": "string",  # tcp, udp, icmp, http or reflect
@@ -90,8 +90,6 @@ NEXT = (
 ONE_WAY = (162, 514, 1514, 2055, 4739, 5004, 5005, 6343, 8125, 9995, 9996, 12201)
 # Services that answer a forged question with much more.
 AMPLIFIERS = (17, 19, 53, 69, 111, 123, 137, 161, 389, 520, 1900, 3702, 5353, 10001, 11211, 27015)
-# A receiver's acknowledgements: one packet for two or so; in bytes about a twentieth of that.
-ACK_BYTES = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,9 +177,13 @@ def _carried_nothing(flows: ibis.Table) -> Any:
 
 
 def _coming_back(flows: ibis.Table) -> Any:
-    """Return packets back for the flow, as if bytes were packets where those are not told."""
-    by_bytes = flows.dst_bytes * ACK_BYTES / ibis.greatest(flows.src_bytes, 1) * flows.sent
-    return ibis.coalesce(flows.dst_pkts.cast("float64"), by_bytes)
+    """Return packets back for the flow; null where neither they nor silence are told.
+
+    Bytes do not tell: some sensors count payload only, and an upload is answered with bare ACKs.
+    """
+    silent = was_unanswered(flows) | ((flows.proto != "tcp") & (flows.dst_bytes == 0))
+    nothing = silent.fill_null(False).ifelse(0.0, ibis.null("float64"))
+    return ibis.coalesce(flows.dst_pkts.cast("float64"), nothing)
 
 
 def _minutes(flows: ibis.Table) -> ibis.Table:

@@ -220,7 +220,7 @@ def _lines(conn: ibis.Table, said: ibis.Table, config: Config) -> ibis.Table:
     quiet = (
         held & tcp.both
         & (tcp.bytes / (tcp.duration / 60) <= config.per_minute)
-        & (tcp.bytes <= config.small_packet * tcp.packets.fill_null(tcp.bytes))
+        & (tcp.bytes <= config.small_packet * tcp.packets)
     )  # fmt: skip
     summed = (
         tcp.mutate(quiet=quiet.fill_null(False))

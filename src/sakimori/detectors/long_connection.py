@@ -14,9 +14,9 @@ counts as far as it was seen. Connections that nobody answered hold nothing.
               of one program alone is as long as its connection
     score     the better of both, x rarity of the peer in this network, x a prior for ports where
               holding on is normal (_ports.py), x 0.56 for UDP, x 0.3 to 1 for few bytes downloaded
-              per minute (60 kB/min 1, 3 MB/min 0.3), x 0.68 when the peer was found by name,
-              x 0.85 when the sensor cannot tell that (1: not by name though this host's other
-              peers were, or by a name of a dynamic DNS service), halved where the host holds
+              per minute (60 kB/min 1, 3 MB/min 0.3, not known 0.65), x 0.68 when the peer was found
+              by name, x 0.85 when the sensor cannot tell that (1: not by name though this host's
+              other peers were, or by a name of a dynamic DNS service), halved where the host holds
               channels to more than `many_peers` peers of that kind of port (on listed ports
               long ones), as peer-to-peer programs do
 
@@ -88,6 +88,7 @@ INNOCENT = (
 NEXT = "Find the program that holds the connection to {peer}, and what it is for."
 
 KEY = ("host", "peer", "peer_port", "proto")
+LOUD = 0.3  # weight of a channel that downloads without a pause
 UDP_PRIOR = 0.56  # calls and games keep UDP channels on any port
 BY_NAME, NOT_KNOWN = 0.68, 0.85  # weight of a peer found by name, and where that is not known
 # Names that anybody gets for a home address in a minute, without an account that is checked.
@@ -293,14 +294,19 @@ def _scored(held: ibis.Table, config: Config) -> ibis.Table:
     )
     crowd = (table.peers > config.many_peers).ifelse(0.5, 1.0)
     prior = table.port * (table.proto == "tcp").ifelse(1.0, UDP_PRIOR)
-    scored = table.mutate(score=length * table.rarity * prior * _quiet(table) * named * crowd)
-    return scored.filter(_.score >= config.min_score)
+    base = length * table.rarity * prior * crowd
+    quiet = _quiet(table)
+    # What is not known must not make a finding: at its worst there must be one already.
+    worst = table.found_by.isnull().ifelse(BY_NAME, named)
+    least = base * worst * quiet.fill_null(LOUD)
+    scored = table.mutate(score=base * named * quiet.fill_null((1 + LOUD) / 2), least=least)
+    return scored.filter(_.least >= config.min_score)
 
 
 def _quiet(table: ibis.Table) -> Any:
-    """Return 1 for few bytes from the peer each minute, 0.3 for a download or a film."""
+    """Return 1 for few bytes from the peer each minute, LOUD for a download or a film."""
     rate = (table.down_per_minute + 1).ln()
-    return (1 - 0.7 * ramp(rate, math.log(60_000), math.log(3_000_000))).fill_null(1.0)
+    return 1 - (1 - LOUD) * ramp(rate, math.log(60_000), math.log(3_000_000))
 
 
 def _fits(table: ibis.Table, config: Config) -> Any:

@@ -231,9 +231,9 @@ def _direct(conn: ibis.Table, servers: ibis.Table, config: Config) -> ibis.Table
 
 def _names(dns: ibis.Table, servers: ibis.Table, config: Config) -> ibis.Table:
     """Return the hosts that asked for many domains' mail servers in a day."""
-    asked = dns.filter(_.qtype == "MX", _.src_inside, _.query.contains(".")).select(
-        host="src_ip", domain="query", ts="ts", uid="uid", day=_.ts.date()
-    )
+    asked = dns.filter(
+        _.qtype == "MX", _.src_inside, _.dst_ip.notnull(), _.query.contains(".")
+    ).select(host="src_ip", domain="query", ts="ts", uid="uid", day=_.ts.date())
     asked = _without(_without(asked, resolvers(dns).select(host="src_ip")), servers)
     daily = asked.group_by("host", "day").agg(domains=_.domain.nunique(), count=_.count())
     part = NAMES_CAP * _stretch(daily.domains, config.min_names, config.full_names)
