@@ -93,20 +93,53 @@ def test_readers_are_left_alone(hunt: Any, reading: Any) -> None:
     assert hunt(click_fraud, http=reading(200)) == []
 
 
-@pytest.mark.parametrize("seen", ["http", "tls", "dns"])
-def test_a_page_that_was_met_in_any_way_was_opened(
-    hunt: Any, clicks: Any, row: Any, seen: str
+@pytest.mark.parametrize(
+    "opening",
+    [
+        pytest.param({}, id="by typing it in"),
+        pytest.param({"user_agent": "Old/4.0"}, id="by the same program"),
+        pytest.param({"referrer": "http://other.example/"}, id="by a link in another program"),
+    ],
+)
+def test_a_page_that_was_opened_was_read(
+    hunt: Any, clicks: Any, row: Any, opening: dict[str, Any]
 ) -> None:
-    column = {"http": "host", "tls": "server_name", "dns": "query"}[seen]
-    met = [row(seen, n, src_ip=BOT, dst_ip=AD, **{column: f"page{n}.example"}) for n in range(20)]
-    tables = {"http": clicks(60)}
-    tables[seen] = [*tables.get(seen, []), *met]
-    assert hunt(click_fraud, **tables) == []
+    given = {"src_ip": BOT, "dst_ip": AD, "user_agent": "Browser/1", "status": 200, **opening}
+    met = [row("http", n, **{**given, "host": f"page{n}.example"}) for n in range(20)]
+    assert hunt(click_fraud, http=clicks(60) + met) == []
+
+
+def test_where_a_click_lands_is_no_page_that_was_opened(hunt: Any, clicks: Any, row: Any) -> None:
+    landing = [
+        row("http", n * 70.0 + 1, src_ip=BOT, dst_ip=AD, host=f"page{n % 20}.example",
+            user_agent="Old/4.0", referrer=f"http://page{(n + 7) % 20}.example/", status=200)
+        for n in range(60)
+    ]  # fmt: skip
+    (found,) = hunt(click_fraud, http=clicks(60) + landing)
+    assert found["alone"] == 1
+
+
+def test_a_page_whose_parts_were_fetched_was_opened(hunt: Any, clicks: Any, row: Any) -> None:
+    parts = [
+        row("http", n, src_ip=BOT, dst_ip=AD, host="cdn.example", uri=f"/{n}.js",
+            referrer=f"http://page{n}.example/")
+        for n in range(20)
+    ]  # fmt: skip
+    assert hunt(click_fraud, http=clicks(60) + parts) == []
 
 
 def test_another_host_that_opened_the_page_proves_nothing(hunt: Any, clicks: Any, row: Any) -> None:
-    met = [row("dns", n, src_ip=READER, query=f"page{n}.example") for n in range(20)]
-    assert len(hunt(click_fraud, http=clicks(60), dns=met)) == 1
+    met = [row("http", n, src_ip=READER, dst_ip=AD, host=f"page{n}.example") for n in range(20)]
+    assert len(hunt(click_fraud, http=clicks(60) + met)) == 1
+
+
+def test_where_agents_are_not_told_any_visit_opens(hunt: Any, clicks: Any, row: Any) -> None:
+    landing = [
+        row("http", n, src_ip=BOT, dst_ip=AD, host=f"page{n}.example",
+            referrer="http://else.example/")
+        for n in range(20)
+    ]  # fmt: skip
+    assert hunt(click_fraud, http=clicks(60, user_agent=None) + landing) == []
 
 
 def test_a_status_that_is_not_known_weighs_between(hunt: Any, clicks: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -40,13 +41,18 @@ def test_other_settings_and_other_code_make_their_own(source: Path) -> None:
     assert "> 3" in Compiled([source]).sql("beacon 1", lambda: T.filter(T.a > 3))
 
 
-def test_another_version_leaves_nothing_behind(source: Path) -> None:
+def test_another_version_removes_what_is_old(source: Path) -> None:
     old = Compiled([source])
     old.sql("beacon", lambda: T)
     source.write_text("two")
+    Compiled([source]).sql("beacon", lambda: T)
+    assert old.folder.is_dir(), "it may be in use"
+    os.utime(old.folder, (0, 0))
+    source.write_text("three")
     new = Compiled([source])
     new.sql("beacon", lambda: T)
-    assert [f.name for f in new.folder.parent.iterdir()] == [new.folder.name]
+    assert not old.folder.exists()
+    assert new.folder.is_dir()
     assert "FROM" in old.sql("beacon", lambda: T), "the old one still works"
 
 

@@ -1,14 +1,15 @@
 """Click fraud: a host that clicks on advertisements without a page on which they stand.
 
-A person reads a page, and its pictures, scripts and advertisements are fetched with that page as
-referrer; now and then one is clicked. A clicking bot sends the click alone: the referrer names a
-page that this host never opened, the answer sends it on, and nothing of a page is fetched. Only
-plain HTTP shows this. Per host and user agent:
+A person opens a page, its pictures, scripts and advertisements are fetched with that page as
+referrer, and now and then a link on it is clicked. A clicking bot sends the click alone: the referrer
+names a page of which this host fetched no part and which it never opened. Only plain HTTP shows
+this. Per host and user agent:
 
-    click     a GET whose referrer is a page by plain http:// of another host, which this host met
-              in no request, TLS handshake or DNS question, and which brought no picture, script,
-              font or style sheet
-    alone     clicks as a share of the agent's GETs that have a referrer of another host
+    click     a GET whose referrer is a page by plain http:// of another host, and which brought no
+              picture, script, font or style sheet
+    opened    a page's host of which this host fetched any part, or which it asked itself: by another
+              agent, or without a referrer of yet another host (as a click's landing has)
+    alone     clicks from pages not opened, as a share of the agent's links from other hosts
     sent on   share of clicks that were answered with a redirect; null where no status is logged
     score     stretch of the number of clicks from `min_clicks` (0.4) to `full_clicks` (1), x a
               stretch of alone from `min_alone` (0) to 1, x (1 + sent on) / 2; sent on counts as a
@@ -41,10 +42,8 @@ WEIGHT = 4.5  # nats at full score; see docs/reference/scoring.md
 READS = {
     "http": ("ts", "uid", "src_ip", "method", "host", "uri", "referrer", "user_agent", "status",
              "mime", "src_inside", "dst_inside"),
-    "tls": ("src_ip", "server_name", "src_inside"),
-    "dns": ("src_ip", "query", "src_inside"),
 }  # fmt: skip
-NEEDS = (("http.referrer", "http.host", "http.method"),)
+NEEDS = (("http.referrer", "http.host", "http.method", "http.uri", "http.mime"),)
 DETAILS = {
     "agent": "string",  # the user agent that clicked; hostile text
     "targets": "int64",  # hosts clicked
@@ -86,17 +85,22 @@ class Config:
             raise ValueError(f"need 0 <= {self.min_alone=} < 1")
 
 
-def detect(http: ibis.Table, tls: ibis.Table, dns: ibis.Table, config: Config) -> ibis.Table:
+def detect(http: ibis.Table, config: Config) -> ibis.Table:
     """Return the findings. Lazy: nothing runs here."""
-    links = _links(http)
-    opened = _opened(http, tls, dns)
-    is_part = ibis.coalesce(
-        links.mime.re_search(PARTS), ibis.literal(False)
-    ) | links.path.re_search(PART_NAMES)
-    judged = links.mutate(part=is_part.fill_null(False)).left_join(
-        opened.mutate(met=True), [_.host == opened.opener, _.page == opened.name]
+    asked = _asked(http)
+    links = asked.filter(_.foreign)
+    by_anyone, by_agent = _opened(asked)
+    judged = links.left_join(
+        by_anyone, [links.host == by_anyone.opener, links.page == by_anyone.name]
     )
-    judged = judged.mutate(click=_.met.isnull() & ~_.part)
+    judged = judged.drop("opener", "name")
+    judged = judged.left_join(
+        by_agent, [judged.host == by_agent.opener, judged.page == by_agent.name]
+    )
+    # The clicker's own landing on a page opens it for nobody; where agents are not told, it does.
+    others = (_.agents > 1) | (_.only_agent != _.agent) | (_.agent == "")
+    judged = judged.mutate(met=_.opened.notnull() | others.fill_null(False))
+    judged = judged.mutate(click=~_.met & ~_.part)
     ranked = judged.filter(_.click).mutate(
         rank=ibis.row_number().over(
             ibis.window(group_by=("host", "agent"), order_by=("ts", "uid", "target"))
@@ -133,28 +137,30 @@ def detect(http: ibis.Table, tls: ibis.Table, dns: ibis.Table, config: Config) -
     return as_findings(hits.mutate(agent=_.agent.nullif("")), DETAILS)
 
 
-def _links(http: ibis.Table) -> ibis.Table:
-    """Return the GETs of inside hosts whose referrer is a plain page of another host."""
-    asked = web(http).filter(_.method == "GET", _.host.notnull(), _.referrer.notnull())
-    referrer = asked.referrer.lower()
-    page = referrer.re_extract("^http://([^/:?#]+)", 1)
-    named = asked.mutate(page=page.nullif(""), path=_.uri.split("?")[0].lower())
-    return named.filter(_.page.notnull(), _.page != _.host).select(
-        "ts", "uid", "page", "path", "mime", "status", host="src_ip", target="host",
-        agent=_.user_agent.fill_null(""),
+def _asked(http: ibis.Table) -> ibis.Table:
+    """Return the GETs of inside hosts with the plain page they came from and what they brought."""
+    gets = web(http).filter(_.method == "GET", _.host.notnull())
+    page = gets.referrer.lower().re_extract("^http://([^/:?#]+)", 1).nullif("")
+    path = gets.uri.split("?")[0].lower()
+    part = gets.mime.re_search(PARTS).fill_null(False) | path.re_search(PART_NAMES).fill_null(False)
+    return gets.select(
+        "ts", "uid", "status", page=page, part=part, host="src_ip", target="host",
+        foreign=(page != gets.host).fill_null(False), agent=gets.user_agent.fill_null(""),
     )  # fmt: skip
 
 
-def _opened(http: ibis.Table, tls: ibis.Table, dns: ibis.Table) -> ibis.Table:
-    """Return the names that each host met in any way (columns opener, name)."""
-    return ibis.union(
-        web(http).filter(_.host.notnull()).select(opener="src_ip", name="host"),
-        tls.filter(_.src_inside, _.server_name.notnull()).select(
-            opener="src_ip", name="server_name"
-        ),
-        dns.filter(_.src_inside, _["query"].notnull()).select(opener="src_ip", name="query"),
+def _opened(asked: ibis.Table) -> tuple[ibis.Table, ibis.Table]:
+    """Return the pages' hosts that each host opened, and those it only got to by links.
+
+    Columns opener, name, opened; and opener, name, agents (how many), only_agent.
+    """
+    opened = ibis.union(
+        asked.filter(_.part, _.page.notnull()).select(opener="host", name="page"),
+        asked.filter(~_.foreign, ~_.part).select(opener="host", name="target"),
         distinct=True,
-    )
+    ).mutate(opened=ibis.literal(True))
+    landed = asked.filter(_.foreign, ~_.part).group_by(opener="host", name="target")
+    return opened, landed.agg(agents=_.agent.nunique(), only_agent=_.agent.min())
 
 
 def _examples(clicks: ibis.Table) -> ibis.Table:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ import ibis
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+_KEPT = 30 * 86_400  # s that the SQL of another version stays
 _WRITERS = ("ibis-framework", "sqlglot", "duckdb")
 
 
@@ -47,14 +49,19 @@ class Compiled:
     def _keep(self, file: Path, sql: str) -> None:
         try:
             if not self.folder.is_dir():
-                # Those of other versions; one that is still in use writes its own again.
-                shutil.rmtree(self.folder.parent, ignore_errors=True)
+                self._forget_old()
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             aside = file.with_suffix(f".{os.getpid()}")
             aside.write_text(sql, "utf-8")
             aside.replace(file)
         except OSError:
             return
+
+    def _forget_old(self) -> None:
+        """Remove what other versions kept long ago; younger ones may be in use beside this."""
+        for other in self.folder.parent.glob("*"):
+            if time.time() - other.stat().st_mtime > _KEPT:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _caches() -> Path:

@@ -22,7 +22,8 @@ NOT_A_FILE = ("-", "")
 def with_contents(events: Events) -> Events:
     """Return the events with x509 and files rows, as Zeek writes them beside ssl and http.
 
-    A certificate is logged once, when first shown. Requests are given their file's id.
+    A host's certificate is logged once, when first shown; its authority's is not (Zeek's
+    log-hostcerts-only). Requests are given their file's id.
     """
     logs = dict(events.logs)
     if events.count("ssl"):
@@ -35,9 +36,10 @@ def with_contents(events: Events) -> Events:
 def _certificates(ssl: Frame) -> Frame:
     order = np.argsort(ssl["ts"], kind="stable")
     order = order[ssl["chain"][order] != "-"]
-    _, first = np.unique(ssl["chain"][order].astype("U"), return_index=True)
+    leaves = mapped(ssl["chain"], lambda chain: chain.partition(",")[0])
+    _, first = np.unique(leaves[order].astype("U"), return_index=True)
     rows = order[np.sort(first)]
-    prints = ssl["chain"][rows]
+    prints = leaves[rows]
     subject, issuer = ssl["subject"][rows], ssl["issuer"][rows]
     age = mapped(prints, lambda text: int(text[:4], 16) / 65_536, np.float64)
     since = ssl["ts"][rows] - DAY * (0.2 + 0.8 * age * np.minimum(ssl["valid"][rows], 200))

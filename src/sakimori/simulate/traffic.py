@@ -203,6 +203,9 @@ class Handshake:
 
 _SUITES = {True: "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", False: "TLS_AES_128_GCM_SHA256"}
 _VERSIONS = {True: "TLSv12", False: "TLSv13"}
+_AUTHORITY = (
+    "CN=Example Trust CA 3,O=Example Trust"  # its certificate is shown with each of its own
+)
 
 
 def fingerprint(program: str) -> str:
@@ -220,7 +223,7 @@ def encrypted(rng: Generator, flow: Flow, hello: Handshake) -> Events:
     own = spread(hello.own_certificate, n, bool)
     named = mapped(name, lambda x: "-" if x == "-" else f"CN={x}")
     subject = named if hello.subject is None else spread(hello.subject, n)
-    issuer = np.where(own, subject, "CN=Example Trust CA 3,O=Example Trust")
+    issuer = np.where(own, subject, _AUTHORITY)
     shown = old & (subject != "-")
     made_for = subject + np.where(own, " " + conn["dst"], "")
     frame = {
@@ -232,7 +235,8 @@ def encrypted(rng: Generator, flow: Flow, hello: Handshake) -> Events:
         "resumed": rng.random(n) < 0.2,
         "subject": np.where(shown, subject, "-"),
         "issuer": np.where(shown, issuer, "-"),
-        "chain": np.where(shown, mapped(made_for, lambda x: fingerprint(x) * 2), "-"),
+        "chain": np.where(shown, mapped(made_for, lambda x: fingerprint(x) * 2), "-")
+        + np.where(shown & ~own, f",{fingerprint(_AUTHORITY) * 2}", ""),
         "valid": spread(hello.valid, n, np.int64),
         "ja3": mapped(client, fingerprint),
         "ja3s": mapped(name, lambda x: fingerprint(f"server {x[-12:]}")),

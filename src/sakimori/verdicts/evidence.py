@@ -15,7 +15,7 @@ from sakimori.detectors import BUILTIN, load_all
 from sakimori.verdicts.model import Weight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sakimori.verdicts.model import Finding
 
@@ -27,13 +27,25 @@ INFECTED, SUSPECTED = 0.9, 0.5
 # its circumstances add.
 BASE = {detector.NAME: detector.WEIGHT for detector in BUILTIN}
 UNKNOWN_BASE = 3.0  # a plugin's detector that states none, or one that is gone
+# What file sharing looks like besides: calls to the same strangers again, long and one-way
+# transfers, strangers that are gone. On uncommon ports it weighs SHARING times as much.
+OF_SHARING = frozenset({"beacon", "long_connection", "exfiltration", "flood", "scan", "irc"})
+SHARING = 0.3
 # Ports on which hosts of any network talk to strangers all day.
 COMMON_PORTS = frozenset({53, 80, 123, 443, 853, 993, 995, 465, 587, 143, 110, 22, 5222, 5223, 5228,
                           1883, 3478, 8080, 8443, 8883})  # fmt: skip
 
 
-def weigh(finding: Finding) -> Weight:
-    """Return what a finding adds. An inbound scan adds nothing to anybody."""
+def shares_files(findings: Iterable[Finding]) -> bool:
+    """Whether one of a host's findings says that it moves files with strangers."""
+    return any(f.detector == "p2p" and f.details.get("sharing") for f in findings)
+
+
+def weigh(finding: Finding, *, sharing: bool = False) -> Weight:
+    """Return what a finding adds. An inbound scan adds nothing to anybody.
+
+    `sharing`: the host shares files (`shares_files`), whose strangers on any port explain much.
+    """
     detectors = load_all()
     detector = detectors.get(finding.detector)
     kind = detector.KIND if detector else finding.detector
@@ -44,7 +56,14 @@ def weigh(finding: Finding) -> Weight:
     for reason, extra in _circumstances(finding):
         nats += extra * finding.score
         reasons.append(reason)
+    if sharing and detector and detector.NAME in OF_SHARING and not _on_common_port(finding):
+        nats *= SHARING
+        reasons.append("shares files")
     return Weight(finding, kind, max(0.0, min(nats, CAP)), tuple(reasons))
+
+
+def _on_common_port(finding: Finding) -> bool:
+    return finding.peer_port in COMMON_PORTS
 
 
 def _circumstances(finding: Finding) -> Iterator[tuple[str, float]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sakimori.detectors import load_all
 from sakimori.i18n import Translator
 from sakimori.verdicts import company
-from sakimori.verdicts.evidence import PRIOR, weigh
+from sakimori.verdicts.evidence import PRIOR, shares_files, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,7 @@ REASONS = {
     "inside only": "the targets are inside this network",
     "sinkhole": "the peer is a known sinkhole",
     "inbound": "it comes from outside",
+    "shares files": "the host shares files with strangers, which looks alike",
 }
 WORDS = {  # values of details that are words
     "outbound": "outbound",
@@ -112,9 +113,10 @@ def explain(host: Host, lang: str) -> Explanation:
     say = Translator(lang)
     counted = {id(w.finding) for w in host.counted if w.kind != company.KIND}
     met = next((w for w in host.counted if w.kind == company.KIND), None)
+    sharing = shares_files(host.findings)
     points = tuple(
         _point(
-            f, say, counted=id(f) in counted, met=met if met and met.finding is f else None,
+            weigh(f, sharing=sharing), say, counted=id(f) in counted, met=met if met and met.finding is f else None,
             believed=host.verdict != "clean",
         )
         for f in host.findings
@@ -192,9 +194,9 @@ def duration(seconds: float, say: Translator) -> str:
 
 
 def _point(
-    finding: Finding, say: Translator, *, counted: bool, met: Weight | None, believed: bool
+    weight: Weight, say: Translator, *, counted: bool, met: Weight | None, believed: bool
 ) -> Point:
-    weight = weigh(finding)
+    finding = weight.finding
     words = say.tr(
         "adds {nats} nats ({kind}, strength {score})" if counted else
         "adds nothing ({kind})" if not weight.nats else

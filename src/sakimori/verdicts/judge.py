@@ -16,6 +16,7 @@ from sakimori.verdicts.evidence import (
     SUSPECTED,
     is_address,
     logistic,
+    shares_files,
     weigh,
 )
 from sakimori.verdicts.model import Botnet, Controller, Host
@@ -40,8 +41,9 @@ def judge_hosts(findings: Iterable[Finding], is_inside: Callable[[str], bool]) -
     return sorted(hosts, key=lambda h: (-h.score, h.host))
 
 
-def _weighed(findings: Iterable[Finding]) -> list[Weight]:
-    return sorted((weigh(f) for f in findings), key=_heaviest_first)
+def _weighed(findings: Sequence[Finding]) -> list[Weight]:
+    sharing = shares_files(findings)
+    return sorted((weigh(f, sharing=sharing) for f in findings), key=_heaviest_first)
 
 
 def _heaviest_first(weight: Weight) -> tuple[Any, ...]:
@@ -109,8 +111,8 @@ def judge_controllers(hosts: Iterable[Host]) -> list[Controller]:
     for host in hosts:
         if host.verdict == "clean":
             continue
-        for finding in host.findings:
-            weight = weigh(finding)
+        for weight in _weighed(host.findings):
+            finding = weight.finding
             if weight.kind in COMMANDS and weight.nats:
                 for peer in peers_of(finding):
                     claims[peer].append((host, weight))
