@@ -112,7 +112,7 @@ def of_detectors() -> set[str]:
     said = {
         text
         for one in detectors.BUILTIN
-        for text in (one.SAYS, one.INNOCENT, getattr(one, "ASIDE", ""), one.NEXT, one.DOES)
+        for text in (one.SAYS, one.INNOCENT, one.ASIDE, one.NEXT, one.DOES)
     }
     variants = {
         text

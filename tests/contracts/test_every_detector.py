@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 HOME = Path(detectors.__file__).parent
 TESTS = Path(__file__).parents[1]
 SECTIONS = ("Also finds:", "Misses:", "Source:")
-SENTENCES = ("SAYS", "INNOCENT", "NEXT")
+SENTENCES = ("SAYS", "INNOCENT", "ASIDE", "NEXT")
 TOLD = {"host", "peer", "peer_port", "count"}  # what a sentence may say of every finding
 
 every_detector = pytest.mark.parametrize("detector", detectors.BUILTIN, ids=lambda d: d.NAME)
@@ -136,6 +136,7 @@ def test_its_sentences_use_only_fields_that_exist(detector: Detector) -> None:
         used = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
         assert used <= TOLD | own | derived
         assert text == text.strip()
+        assert text
 
 
 @every_detector

@@ -55,7 +55,7 @@ def a_finding(draw: Any, finding: Any, names: Any) -> Any:
 def texts(told: Explanation) -> Iterator[str]:
     yield from (told.sentence, told.sum, *told.steps, *(text for _, text in told.timeline))
     for point in told.points:
-        yield from (point.says, point.weighs, point.innocent, point.next)
+        yield from (point.says, point.weighs, point.innocent, point.aside, point.next)
 
 
 def is_plain(text: str) -> bool:
@@ -102,11 +102,11 @@ def test_no_place_in_a_sentence_stays_open(full: Any, is_inside: Any, name: str,
         assert not re.search(r"[{}]", text)
     point = told.points[0]
     assert point.says == sentence(full(name), lang)
-    for text in (point.says, point.innocent, point.next):
+    for text in (point.says, point.innocent, point.aside, point.next):
         assert not re.search(r"(^| )-([ ,.;)]|$)", text)  # a dash stands for a missing value
 
 
-PARTS = ("SAYS", "INNOCENT", "NEXT")
+PARTS = ("SAYS", "INNOCENT", "ASIDE", "NEXT")
 MESSAGES = [
     *(getattr(d, part) for d in DETECTORS.values() for part in PARTS),
     *(m for d in DETECTORS.values() for p in PARTS for m in getattr(d, f"{p}_IF", {}).values()),
@@ -160,6 +160,59 @@ def test_only_what_counted_gets_a_next_step(finding: Any, is_inside: Any, lang: 
     assert [p.counted for p in told.points] == [True, False]
     assert any("203.0.113.9" in step for step in told.steps)
     assert not any("198.51.100.7" in step for step in told.steps)
+
+
+NOT_SET_ASIDE = "it was not set aside: this finding does not decide the verdict"
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_only_what_decides_says_why_it_is_not_innocent(
+    finding: Any, full: Any, is_inside: Any, lang: str
+) -> None:
+    strong = full("beacon", score=1.0, hosts=4, covered=0.9)
+    weak = full("beacon", score=0.5, peer="198.51.100.7")
+    (host,) = judge_hosts([weak, strong, finding("scan", score=0.8)], is_inside)
+    decides, _, idle = explain(host, lang).points
+    assert host.verdict != "clean"
+    told = Translator(lang).tr(
+        DETECTORS["beacon"].ASIDE, host=host.host, hosts=4, covered_pct="90%"
+    )
+    assert (decides.counted, decides.aside) == (True, told)
+    assert (idle.counted, idle.aside) == (False, Translator(lang).tr(NOT_SET_ASIDE))
+
+
+def test_nothing_is_set_aside_at_a_clean_host(full: Any, is_inside: Any) -> None:
+    (host,) = judge_hosts([full("beacon", score=0.5, peer_port=443)], is_inside)
+    (point,) = explain(host, "en").points
+    assert host.verdict == "clean"
+    assert (point.counted, point.aside) == (True, NOT_SET_ASIDE)
+
+
+CHOICES = [
+    (d.NAME, part, condition)
+    for d in DETECTORS.values()
+    for part in PARTS
+    for condition in getattr(d, f"{part}_IF", {})
+]
+
+
+@pytest.mark.parametrize(("name", "part", "condition"), CHOICES)
+def test_a_detail_can_choose_the_sentence(
+    full: Any, is_inside: Any, name: str, part: str, condition: str
+) -> None:
+    field, _, value = condition.partition("=")
+    found = full(name, **{field: value})
+    (host,) = judge_hosts([found, *(full(other) for other in ("dga", "spam", "p2p"))], is_inside)
+    assert host.verdict == "infected"
+    (point,) = (p for p in explain(host, "en").points if p.finding is found)
+    message = getattr(DETECTORS[name], f"{part}_IF")[condition]
+    pieces = [text for text, *_ in string.Formatter().parse(message) if text]
+    told = getattr(point, part.lower())
+    if part == "ASIDE" and not point.counted:
+        assert told == NOT_SET_ASIDE
+    else:
+        assert all(piece in told for piece in pieces)
+        assert not re.search(r"(^| )-([ ,.;)]|$)", told)
 
 
 def test_the_sum_is_that_of_what_counted(finding: Any, is_inside: Any) -> None:

@@ -86,15 +86,31 @@ DETAILS = {
     "rarity": "float64",  # 0..1
 }
 SAYS = "called {peer} port {peer_port} {count} times, about every {period}"
-SAYS_IF = {"unit=question": "asked for the name {peer} {count} times, about every {period}"}
+SAYS_IF = {
+    "unit=question": "asked for the name {peer} {count} times, about every {period}",
+    "unit=net": (
+        "called addresses of the network {peer} on port {peer_port} {count} times in all, about"
+        " every {period}"
+    ),
+}
 INNOCENT = (
     "Updates, time service, monitoring and push messages also call on a timer. Those are usually"
-    " shared by many hosts here; this peer is used by {hosts}."
+    " shared by many hosts; hosts here that use this peer: {hosts}."
+)
+ASIDE = (
+    "A service that runs on a timer is usually shared; hosts here that use this peer: {hosts}."
+    " The beat was kept for {covered_pct} of the time between the first and the last call in"
+    " which {host} was awake. An updater that few hosts have could do so, too."
 )
 NEXT = (
     "Find the program that makes the call (on the host: the process that owns connections to"
     " {peer}), and ask whether anyone knows the peer."
 )
+NEXT_IF = {
+    "unit=question": (
+        "Find the program that asks for {peer}, and ask whether anyone knows the name."
+    ),
+}
 
 KEY = ("unit", "host", "peer", "peer_port", "proto")
 PAIR = ("src_ip", "dst_ip", "dst_port", "proto")

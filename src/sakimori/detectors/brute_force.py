@@ -67,9 +67,19 @@ SAYS_IF = {
     ),
 }
 INNOCENT = (
-    "A script with an old password, monitoring and tools that run one command on many servers look"
-    " alike. Ask who runs such a job on this host."
+    "A script with an old password, monitoring and tools that run one command on many servers"
+    " look alike. Ask who runs such a job on this host."
 )
+ASIDE = (
+    "Nothing here tells it from a script with an old password but the amount: {tries} refused"
+    " tries at {servers} servers in the worst hour or day, {share_pct} of all tries."
+)
+ASIDE_IF = {
+    "known=alike": (
+        "Work on a server differs by its content, and these {tries} sessions do hardly"
+        " ({share_pct} alike). A job that runs one command on many servers is not told apart."
+    ),
+}
 NEXT = "Look on the servers for log-ons from {host} that worked, and change those passwords."
 
 SERVICES = {

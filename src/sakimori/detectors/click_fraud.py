@@ -57,11 +57,14 @@ SAYS = (
     " ({alone_pct} of all its links)"
 )
 INNOCENT = (
-    "A crawler, a link checker or a program that fetches pages ahead does so too. People who click"
-    " have opened the page before, and fetch its pictures and scripts."
+    "A crawler, a link checker or a program that fetches pages ahead does so too. People who"
+    " click have opened the page before, and fetch its pictures and scripts."
 )
-ASIDE = "{alone_pct} of the links that {host} followed stand on pages it never opened."
-NEXT = "Find the program that sends these requests; look for it hidden without a window."
+ASIDE = (
+    "{alone_pct} of the links that {host} followed stand on pages that it never opened, which a"
+    " person's browser hardly does. A crawler or link checker is not told apart."
+)
+NEXT = "Find the program that sends these requests; it may run hidden, without a window."
 
 # Parts of a page: what comes with a page view, never a click's answer.
 PARTS = "^(image|font|audio|video)/|javascript|/css|^application/json"

@@ -75,17 +75,38 @@ DETAILS = {
     "addresses": "array<string>",  # up to 5 that most of the odd names resolved to
 }
 SAYS = "asked for {names} names within {window}: {missing} do not exist, {odd} look made up"
-SAYS_IF = {"basis=flows": "asked DNS {count} times within {window}, and called only {peers} peers"}
+SAYS_IF = {
+    "basis=flows": "asked DNS {count} times within {window}, and called only {peers} peers",
+}
 INNOCENT = (
-    "A program with a list of dead servers, a crawler, or a mail filter also gets many 'no such name'"
-    " answers; those names repeat and read like words or addresses."
+    "A program with a list of dead servers, a crawler, or a mail filter also gets many 'no such"
+    " name' answers; those names repeat and read like words or addresses."
 )
 INNOCENT_IF = {
-    "basis=flows": "A program that asks for one name over and over, a name server or a DNS test"
-    " looks the same where only flows are recorded."
+    "basis=flows": (
+        "A program that asks for one name over and over, a name server or a DNS test looks the"
+        " same where only flows are recorded."
+    ),
 }
-NEXT = "Look at the example names; find the process that asks; block the name that resolved."
-NEXT_IF = {"basis=flows": "Record the names this host asks for, and find the process that asks."}
+ASIDE = (
+    "A list of dead servers or a block list repeats its names; here each name counts once,"
+    " however often it was asked for. Of {names} names {odd} look made up, and {missing} do not"
+    " exist."
+)
+ASIDE_IF = {
+    "basis=flows": (
+        "Nothing here tells it from a broken program, for the names were not recorded. What"
+        " counts is the amount: {count} questions within {window}, by a host that called only"
+        " {peers} peers."
+    ),
+}
+NEXT = (
+    "Look at the example names; find the process that asks; block the name that resolved, if one"
+    " did."
+)
+NEXT_IF = {
+    "basis=flows": "Record the names this host asks for, and find the process that asks.",
+}
 
 # Second-level labels under which registries of countries hand out names.
 SHARED_SECOND = ("co", "com", "net", "org", "ac", "ne", "or", "go", "gov", "edu", "gr", "ad", "ed",

@@ -79,17 +79,35 @@ DETAILS = {
 }
 SAYS = "asked for {names} names under {peer} that read like coded data, {letters} letters in all"
 SAYS_IF = {
-    "via=server": "sent {count} questions to the DNS server {peer}, which nobody else uses, and"
-    " nearly all were for coded names",
+    "via=server": (
+        "sent {count} questions to the DNS server {peer}, nearly all for coded names; it is used"
+        " here for hardly anything else"
+    ),
     "via=flows": "moved {bytes} bytes through port 53 of {peer}, in packets too large for look-ups",
 }
 INNOCENT = (
-    "Virus scanners and mail filters look up hashes as names, content networks make odd names, and"
-    " some VPNs use port 53 to get out. Who owns {peer} tells; it is used by {hosts} here."
+    "Virus scanners and mail filters look up hashes as names, content networks make odd names,"
+    " and some VPNs use port 53 to get out. Who owns {peer} tells; hosts here that use it:"
+    " {hosts}."
 )
+ASIDE = (
+    "Look-ups in well-known reputation services are left out. Of the {names} names {coded_pct}"
+    " look like coded data or ask for text; hosts here that use the domain: {hosts}. A service"
+    " that is not well known is not told apart."
+)
+ASIDE_IF = {
+    "via=server": (
+        "A public resolver is asked for names of all kinds, and this server was asked for hardly"
+        " anything but coded names. Hosts here that use it: {hosts}."
+    ),
+    "via=flows": (
+        "Nothing here tells it from a VPN that uses port 53. What counts is that no other host"
+        " here uses this server, and that {bytes} bytes went through it."
+    ),
+}
 NEXT = (
-    "Find out who owns {peer}, and which program on the host asks it; if nobody knows it, block the"
-    " domain at the resolver and port 53 to the outside."
+    "Find out who owns {peer}, and which program on the host asks it; if nobody knows it, block"
+    " the domain at the resolver and port 53 to the outside."
 )
 
 # Types whose answers can hold what a tunnel's other end wants to say. Sensors write a type without

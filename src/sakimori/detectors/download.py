@@ -61,15 +61,32 @@ DETAILS = {
     "hosts": "int64",  # inside hosts that use this peer
     "rarity": "float64",  # 0..1
 }
-SAYS = "fetched a program from {peer} ({path}, {count} times)"
+SAYS = "fetched a program from {peer} (downloads: {count}; path: {path})"
 SAYS_IF = {
-    "style=disguised": "fetched a program from {peer} under a name that says otherwise ({path})",
-    "style=architecture": "fetched programs for gadgets' processors from {peer} ({path})",
+    "style=disguised": (
+        "fetched a program from {peer} under the name of a picture, text or page ({path})"
+    ),
+    "style=architecture": (
+        "fetched programs for the processors of small devices from {peer} ({path})"
+    ),
 }
 INNOCENT = (
-    "Installers and updates of small makers are fetched like this, too, and by developers all day."
-    " This peer is used by {hosts} here."
+    "Installers and updates of small makers are fetched like this, too, and by developers all"
+    " day. Hosts here that use this peer: {hosts}."
 )
+ASIDE = (
+    "Installers mostly come from servers that others use as well; hosts here that use this one:"
+    " {hosts}. A developer's download is not told apart."
+)
+ASIDE_IF = {
+    "style=disguised": (
+        "No maker of programs has a reason to call them a picture, a text or a page."
+    ),
+    "style=architecture": (
+        "Programs for routers and cameras, named by processor, are fetched by who builds such"
+        " devices and by bots that infect them. Hosts here that use this peer: {hosts}."
+    ),
+}
 NEXT = "Take the file from the host or the capture, look its hash up, and find what fetched it."
 
 KEY = ("host", "peer", "peer_port")

@@ -67,18 +67,42 @@ SAYS = "sent {sent} bytes to {peer} port {peer_port} and received {received}"
 SAYS_IF = {
     "shape=web": "posted {sent} bytes over plain HTTP to the bare address {peer}",
     "shape=report-ftp": "asked for its public address and then put files on the FTP server {peer}",
-    "shape=report-mail": "asked for its public address and then handed mail in at {peer} port"
-    " {peer_port}",
-    "shape=report-other": "asked for its public address and then sent {sent} bytes to {peer} port"
-    " {peer_port}",
+    "shape=report-mail": (
+        "asked for its public address and then handed mail in at {peer} port {peer_port}"
+    ),
+    "shape=report-other": (
+        "asked for its public address and then sent {sent} bytes to {peer} port {peer_port}"
+    ),
 }
 INNOCENT = (
-    "Backups, photo uploads, remote desktops and cameras also send far more than they receive. Ask"
-    " the owner what was sent to {peer}; it is used by {hosts} here."
+    "Backups, photo uploads, remote desktops and cameras also send far more than they receive."
+    " Ask the owner what was sent to {peer}; hosts here that use it: {hosts}."
 )
+ASIDE = (
+    "A backup or a camera sends on many days; days on which this host sent a like amount: {days}."
+    " A first backup is not told apart."
+)
+ASIDE_IF = {
+    "shape=web": (
+        "Backup and photo services have a name and encrypt; these {sent} bytes went unencrypted"
+        " to an address without a name."
+    ),
+    "shape=report-ftp": (
+        "A backup has no use for the host's public address; thieves name their victim by it, and"
+        " here it was asked for shortly before."
+    ),
+    "shape=report-mail": (
+        "A mail program has no use for the host's public address; thieves name their victim by"
+        " it, and here it was asked for shortly before."
+    ),
+    "shape=report-other": (
+        "A backup has no use for the host's public address; thieves name their victim by it, and"
+        " here it was asked for shortly before {sent} bytes were sent."
+    ),
+}
 NEXT = (
-    "Find the program that sent the data to {peer} and what it read before; treat passwords stored"
-    " on the host as known to others."
+    "Find the program that sent the data to {peer} and what it read before; treat passwords"
+    " stored on the host as known to others."
 )
 
 # Ports on which desktops and servers send to named services every day.

@@ -59,8 +59,13 @@ DETAILS = {
 }
 SAYS = "asked for {peer}, which changed among {places} addresses in {networks} networks"
 INNOCENT = (
-    "Pools of volunteers (time servers, peer-to-peer seeds, relays) and entry names of VPN services also"
-    " lead to machines all over the world."
+    "Pools of volunteers (time servers, peer-to-peer seeds, relays) and entry names of VPN"
+    " services also lead to machines all over the world."
+)
+ASIDE = (
+    "Names that say time, seed or pool count for less, and a host that only asks for the time for"
+    " nothing. {host} called {called} of the {places} addresses, {growth_pct} of which came up"
+    " only later. Entry names of VPN services are not told apart."
 )
 NEXT = (
     "Find the program that asks for {peer}; if nobody knows the name, block it, not its addresses."

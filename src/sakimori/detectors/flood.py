@@ -67,24 +67,54 @@ DETAILS = {
     "gain": "int64",  # bytes out for each byte in; reflect
 }
 SAYS = (
-    "sent {peer} {per_minute} packets or attempts in its worst minute ({method}, {direction})"
-    " with next to nothing coming back"
+    "sent {peer} {per_minute} packets or attempts in its worst minute ({method}, {direction}),"
+    " and next to nothing came back"
 )
 SAYS_IF = {
+    "method=icmp": "sent {peer} {per_minute} pings in its worst minute ({direction})",
     "method=http": "asked {peer} for the same thing {per_minute} times in its worst minute",
     "method=reflect": (
-        "answered {peer} with {per_minute} packets in its worst minute, {gain} times the"
-        " bytes it was asked with"
+        "answered {peer} with {per_minute} packets in its worst minute, {gain} times the bytes it"
+        " was asked with"
     ),
 }
 INNOCENT = (
-    "Load tests, one-way streams (video, logs) and programs that try a dead server without a pause"
-    " look alike. Ask who runs such a thing on this host."
+    "Load tests, one-way streams (video, logs) and programs that try a dead server without a"
+    " pause look alike. Ask who runs such a thing on this host."
 )
+INNOCENT_IF = {
+    "method=reflect": (
+        "The host may not be infected: an open DNS, time or similar service answers questions"
+        " with a forged sender, and so floods somebody who never asked."
+    ),
+}
+ASIDE = (
+    "Only the rate speaks against a test, a stream or a broken program: {per_minute} in the worst"
+    " minute. Minutes with such a rate: {minutes}."
+)
+ASIDE_IF = {
+    "method=icmp": (
+        "Monitoring pings about once a second; this host sent {per_minute} in its worst minute. A"
+        " load test is not told apart."
+    ),
+    "method=http": (
+        "A browser fetches a page with all its parts, and this host asked for one path"
+        " {per_minute} times a minute. A load test is not told apart."
+    ),
+    "method=reflect": (
+        "It was not: an abused service answers just like this, and for that reason the finding"
+        " counts only half."
+    ),
+}
 NEXT = (
     "Limit this host's traffic to {peer} at the border now, then examine the host: an order to"
     " flood comes from a controller it called shortly before."
 )
+NEXT_IF = {
+    "method=reflect": (
+        "Close the service on {host} to the outside, or limit how often it answers one address."
+    ),
+}
 
 # Ports of senders that expect no answer: syslog, NetFlow, IPFIX, sFlow, StatsD, RTP, traps.
 ONE_WAY = (162, 514, 1514, 2055, 4739, 5004, 5005, 6343, 8125, 9995, 9996, 12201)

@@ -56,10 +56,26 @@ DETAILS = {
     "rarity": "float64",  # 0..1
 }
 SAYS = "exchanged {packets} pings with {peer} whose sizes vary or whose answers are no copies"
+SAYS_IF = {
+    "asks=peer": (
+        "was pinged by {peer} and sent answers that are no copies ({packets} packets both ways)"
+    ),
+}
 INNOCENT = (
     "Tests of a path's packet size send pings of many sizes, for a minute or so; some servers cut"
-    " the answer to a large ping short. This peer is used by {hosts} here."
+    " the answer to a large ping short. Hosts here that use this peer: {hosts}."
 )
+ASIDE = (
+    "A test of a path takes some dozens of pings, and here {packets} packets carried {bytes}"
+    " bytes; {varied_pct} of them differ from the commonest size, and where it can be told, the"
+    " two directions differ by {uneven_pct} in mean size."
+)
+ASIDE_IF = {
+    "asks=peer": (
+        "An operating system answers a ping with a copy of it; here the mean sizes of questions"
+        " and answers differ by {uneven_pct}, over {packets} packets."
+    ),
+}
 NEXT = "Look at the content of the pings to {peer}; if nobody tests that path, block ICMP to it."
 
 ICMP = ("icmp", "icmp6", "ipv6-icmp", "icmpv6")

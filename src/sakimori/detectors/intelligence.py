@@ -59,11 +59,47 @@ DETAILS = {
     "listed": "timestamp('UTC', 6)",  # first reported
     "expires": "timestamp('UTC', 6)",  # not used on traffic after this; null: never
 }
-SAYS = "met {indicator}, which {sources} reports"
+SAYS = "met {indicator}, which is reported by {sources}"
 INNOCENT = (
     "Addresses are shared and change hands, and a researcher may look at a bad name on purpose."
     " Check how old the report is and whether the traffic looks like use."
 )
+INNOCENT_IF = {
+    "kind=ja3": (
+        "All programs that use TLS in the same way have the same fingerprint, and many of them"
+        " are no malware."
+    ),
+    "kind=ja4": (
+        "All programs that use TLS in the same way have the same fingerprint, and many of them"
+        " are no malware."
+    ),
+}
+ASIDE = (
+    "The report was still valid when the traffic flowed, and the indicator was met this often:"
+    " {count}. Whether that was use or only a look, the rows must show."
+)
+ASIDE_IF = {
+    "kind=md5": (
+        "A hash belongs to one file or certificate, so nothing shared or handed on can match."
+        " Only a look at it on purpose is not told apart."
+    ),
+    "kind=sha1": (
+        "A hash belongs to one file or certificate, so nothing shared or handed on can match."
+        " Only a look at it on purpose is not told apart."
+    ),
+    "kind=sha256": (
+        "A hash belongs to one file or certificate, so nothing shared or handed on can match."
+        " Only a look at it on purpose is not told apart."
+    ),
+    "kind=ja3": (
+        "It was not: a fingerprint alone does not tell which program it was. Look at the peers"
+        " and at the other findings."
+    ),
+    "kind=ja4": (
+        "It was not: a fingerprint alone does not tell which program it was. Look at the peers"
+        " and at the other findings."
+    ),
+}
 NEXT = "Look at the rows behind the match: do they show use, or only a look-up?"
 
 KEY = ("kind", "indicator", "host", "peer", "peer_port", "proto")

@@ -73,18 +73,36 @@ DETAILS = {
     "hosts": "int64",  # inside hosts that use this peer
     "rarity": "float64",  # 0..1
 }
-SAYS = "spoke IRC with {peer} port {peer_port} as {nick}; {orders} messages looked like orders"
+SAYS = (
+    "spoke IRC with {peer} port {peer_port} (nickname: {nick}; messages that look like orders:"
+    " {orders})"
+)
 SAYS_IF = {
-    "seen_in=connections": "used IRC at {peer} port {peer_port}, with {tries} connections",
+    "seen_in=connections": "used IRC at {peer} port {peer_port} (connections: {tries})",
     "seen_in=flows": (
-        "held a quiet line to {peer} port {peer_port} for {longest} and tried it {tries} times, as"
-        " bots with an IRC-like protocol do"
+        "held a quiet connection to {peer} port {peer_port} for {longest} and connected {tries}"
+        " times in all, as bots with an IRC-like protocol do"
     ),
 }
 INNOCENT = (
     "People chat over IRC, and developers run bots there that are wanted. Those have a few long"
     " connections to a well-known network, and nicknames that are words."
 )
+ASIDE = (
+    "What speaks against a person: messages that look like orders ({orders}), and hosts at this"
+    " server whose nicknames have this shape ({same_shape}). Where neither says much, only the"
+    " nickname and the number of connections do."
+)
+ASIDE_IF = {
+    "seen_in=connections": (
+        "What was said is not known. What counts is the number of connections ({tries}), and how"
+        " many hosts here use this server ({hosts})."
+    ),
+    "seen_in=flows": (
+        "The port is none on which known programs hold connections open; hosts here that use the"
+        " server: {hosts}. That it is IRC was not recognised."
+    ),
+}
 NEXT = (
     "Read the channel's messages in the capture, if there is one, and find the program on {host}."
 )

@@ -82,9 +82,25 @@ SAYS_IF = {
     ),
 }
 INNOCENT = (
-    "Push messages, remote desktops, VPNs, games and gadgets also hold connections open. This peer"
-    " is used by {hosts} here."
+    "Push messages, remote desktops, VPNs, games and gadgets also hold connections open. Hosts"
+    " here that use this peer: {hosts}."
 )
+ASIDE = (
+    "Nothing here tells what the connection carries. What counts is that it was open for"
+    " {share_pct} of the time that {host} was seen, and how many hosts here use the peer"
+    " ({hosts})."
+)
+ASIDE_IF = {
+    "found_by=address": (
+        "Push services, games and gadgets find their servers by name, and so did {host} with at"
+        " least half of its peers; this one it called without a name."
+    ),
+    "found_by=dynamic-name": (
+        "Services of companies have names of their own; the name of this peer is one that anybody"
+        " gets for a home connection in a minute. Somebody's own server at home is not told"
+        " apart."
+    ),
+}
 NEXT = "Find the program that holds the connection to {peer}, and what it is for."
 
 KEY = ("host", "peer", "peer_port", "proto")

@@ -71,26 +71,49 @@ DETAILS = {
     "hosts": "int64",  # inside hosts that use this peer
     "rarity": "float64",  # 0..1
 }
-SAYS = "made {count} web requests to {peer} port {peer_port} that look like a program's, not a browser's"
+SAYS = (
+    "made web requests to {peer} port {peer_port} that look like a program's, not a browser's"
+    " (requests: {count})"
+)
 SAYS_IF = {
-    "style=gates": "asked {names} names at {peer} for the same script {path} ({count} times)",
+    "style=gates": (
+        "asked many domains for the same path, also at {peer} (names there: {names}; requests:"
+        " {count}; such as {path})"
+    ),
     "style=posts": (
-        "sent data to {peer} port {peer_port} by web requests ({count}, {posted_pct} with data)"
-        " without opening a page there"
+        "sent data to {peer} port {peer_port} by web requests without opening a page there"
+        " (requests: {count}; with data: {posted_pct})"
     ),
     "style=own-address": "asked {service} for the address it is seen from",
 }
 INNOCENT = (
     "Gadgets, antivirus programs, updaters and programs of small makers also send such requests."
-    " This peer is used by {hosts} here."
+    " Hosts here that use this peer: {hosts}."
 )
-NEXT = "Find the program that sends these requests to {peer}, and look at what they carry."
 INNOCENT_IF = {
     "style=own-address": (
         "Many programs look up their own address: games, VPN and torrent clients, monitoring. By"
-        " itself it says little. {hosts} hosts here ask this service."
+        " itself it says little. Hosts here that ask this service: {hosts}."
     ),
 }
+ASIDE = (
+    "No single sign sets it aside, but several come together here. Hosts that use the peer:"
+    " {hosts}. A gadget's or a small maker's program is not told apart."
+)
+ASIDE_IF = {
+    "style=gates": (
+        "A program of one maker asks that maker's names; this host asked names of many owners for"
+        " one and the same path."
+    ),
+    "style=posts": (
+        "{posted_pct} of the requests carried data, and no page was opened there; hosts here that"
+        " use the peer: {hosts}. A gadget that reports to its maker is not told apart."
+    ),
+    "style=own-address": (
+        "It was not: this adds a little to what other findings say, and decides nothing by itself."
+    ),
+}
+NEXT = "Find the program that sends these requests to {peer}, and look at what they carry."
 NEXT_IF = {
     "style=own-address": (
         "Find the program that asked {service}, and look at what the host did right after."

@@ -71,21 +71,42 @@ DETAILS = {
     "hosts": "int64",  # inside hosts that use this peer
     "rarity": "float64",  # 0..1
 }
-SAYS = "spoke TLS with {peer} port {peer_port} {count} times in a way that public servers do not"
+SAYS = (
+    "spoke TLS with {peer} port {peer_port} in a way that is unusual for public servers"
+    " (handshakes: {count})"
+)
 SAYS_IF = {
     "style=self-signed": (
-        "spoke TLS with {peer} port {peer_port} {count} times; its certificate is signed by itself"
-        " ({subject})"
+        "spoke TLS with {peer} port {peer_port}, whose certificate is self-signed (handshakes:"
+        " {count}; subject: {subject})"
     ),
     "style=lone": (
-        "spoke TLS with {peer} port {peer_port} {count} times; nobody vouches for its certificate"
+        "spoke TLS with {peer} port {peer_port}, whose certificate no authority vouches for"
+        " (handshakes: {count})"
     ),
-    "style=tor": "spoke TLS with {peer} port {peer_port} {count} times as a Tor client does",
+    "style=tor": (
+        "spoke TLS with {peer} port {peer_port} as a Tor client does (handshakes: {count})"
+    ),
 }
 INNOCENT = (
     "Servers that people set up for themselves, appliances, VPN gateways and remote support tools"
-    " also have self-made certificates. This peer is used by {hosts} here."
+    " also have self-made certificates. Hosts here that use this peer: {hosts}."
 )
+INNOCENT_IF = {
+    "style=tor": (
+        "People use Tor on purpose, and some programs bring it along. Ask the owner of the host."
+    ),
+}
+ASIDE = (
+    "No single sign sets it aside, but several come together here. Hosts that use the peer:"
+    " {hosts}. Somebody's own server is not told apart."
+)
+ASIDE_IF = {
+    "style=tor": (
+        "It was not: Tor is Tor, whoever uses it, and for that reason the finding counts half at"
+        " most."
+    ),
+}
 NEXT = "Ask who runs {peer}, and find the program on the host that speaks with it."
 
 KEY = ("host", "peer", "peer_port")

@@ -67,10 +67,13 @@ DETAILS = {
     "torrent": "float64",  # share of peers on default ports of BitTorrent programs
     "sharing": "boolean",  # the host moves files with strangers
 }
-SAYS = "sent small UDP messages to {peers} strangers in {nets} networks, all from its port {port}"
+SAYS = (
+    "sent small UDP messages to {peers} strangers in {nets} networks, all from one port of its own"
+)
 SAYS_IF = {
     "shape=one port there": (
-        "sent small UDP messages to {peers} strangers in {nets} networks, all on their port {port}"
+        "sent small UDP messages to {peers} strangers in {nets} networks, all on their port"
+        " {peer_port}"
     ),
     "shape=own port each": (
         "called {peers} strangers in {nets} networks over TCP, nearly each on a port of its own"
@@ -80,7 +83,15 @@ INNOCENT = (
     "File sharing, coin and messenger programs that work without a server look alike. Ask whether"
     " such a program is wanted on {host}."
 )
-NEXT = "Find the program on {host} that talks to these strangers; without one that is known, cut it off."
+ASIDE = (
+    "File sharing would show in the default ports of BitTorrent, on which {torrent_pct} of the"
+    " {peers} peers are, or in large transfers, and then counts for less. Coin and messenger"
+    " programs are not told apart."
+)
+NEXT = (
+    "Find the program on {host} that talks to these strangers; if nobody knows it, take the host"
+    " off the network."
+)
 
 KEY = ("host", "shape", "port")
 PREFIX = r"^([0-9]+\.[0-9]+\.|[0-9a-f]*:[0-9a-f]*:)"

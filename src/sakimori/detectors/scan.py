@@ -57,13 +57,30 @@ DETAILS = {
     "walk": "float64",  # highest point of the log-likelihood ratio
 }
 SAYS = (
-    "tried {targets} targets ({shape}, {direction}, most on {widest}), of which {failed_pct}"
-    " did not answer"
+    "tried {targets} targets ({shape}, {direction}, most on {widest}), of which {failed_pct} did"
+    " not answer"
 )
+SAYS_IF = {
+    "shape=vertical": (
+        "tried {targets} ports ({direction}, most of them at {widest}), of which {failed_pct} did"
+        " not answer"
+    ),
+}
 INNOCENT = (
     "A vulnerability scanner or inventory tool run on purpose looks the same; so does a program"
     " whose peers are gone. Ask who runs scans from this address."
 )
+ASIDE = (
+    "A program whose peers are gone asks on many different ports; of the addresses that did not"
+    " answer this host, {focus_pct} were asked on the ports that it swept. A scan on purpose is"
+    " not told apart."
+)
+ASIDE_IF = {
+    "shape=vertical": (
+        "A program whose peers are gone tries one or two ports of each, and this host tried"
+        " {targets} ports in all. A scan on purpose is not told apart."
+    ),
+}
 NEXT = "If nobody scans on purpose from this host, cut it off from the network and examine it."
 
 FULL_FOCUS = 0.5

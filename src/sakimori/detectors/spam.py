@@ -76,20 +76,41 @@ SAYS = (
     " no mail server"
 )
 SAYS_IF = {
-    "way=names": "asked for the mail servers of {domains} domains in one day, though it is no mail server",
+    "way=names": (
+        "asked for the mail servers of {domains} domains in one day, though it is no mail server"
+    ),
     "way=handed": (
-        "handed over {messages} messages for {domains} domains in one day, as {senders} sender"
+        "handed over {messages} messages for {domains} domains in one day, from {senders} sender"
         " domains"
     ),
-    "way=inbound": "handed {messages} messages to mail servers here in one day and had many refused",
+    "way=inbound": (
+        "handed {messages} messages to mail servers here in one day and had many refused"
+    ),
 }
 INNOCENT = (
-    "A machine that sends newsletters or checks mail servers reaches many of them too, and a mail"
-    " server of which no incoming mail was logged. Ask whether this host is meant to send mail."
+    "A machine that sends newsletters or checks mail servers also reaches many of them, and so"
+    " does a mail server whose incoming mail was not logged. Ask whether this host is meant to"
+    " send mail."
 )
+ASIDE = (
+    "No mail was seen to come in at {host}, and a person's mail program needs one server or a"
+    " few, not {servers} in a day. A machine for newsletters is not told apart."
+)
+ASIDE_IF = {
+    "way=names": (
+        "No mail was seen to come in at {host}, and a person's programs have no need to ask for"
+        " mail servers, here of {domains} domains. A machine that checks mail servers is not told"
+        " apart."
+    ),
+    "way=handed": (
+        "A newsletter has one sender, and few of its messages are refused; here many are, or the"
+        " sender domains ({senders}) or names given as HELO ({helos}) are many."
+    ),
+    "way=inbound": "It comes from outside, and says nothing about hosts here.",
+}
 NEXT = (
-    "If it is not meant to send mail, block its ports 25, 465 and 587 to the outside, and examine"
-    " it. Change the mail passwords used on it."
+    "If it is not meant to send mail, block its traffic to outside ports 25, 465 and 587, and"
+    " examine it. Change the mail passwords used on it."
 )
 
 SUBMISSION = (465, 587, 2525)

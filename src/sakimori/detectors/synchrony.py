@@ -92,16 +92,23 @@ DETAILS = {
     "rarity": "float64",  # 0..1
 }
 SAYS = (
-    "acted in step with other hosts {count} times, just after hearing {peer}; most plainly {group}"
-    " hosts within {window} ({act}, {target}), of which {heard_pct} had heard it"
+    "acted together with other hosts, each time just after hearing from {peer} (orders: {count});"
+    " in the clearest case {group} hosts began within {window} ({act}: {target}), of which"
+    " {heard_pct} had heard from it"
 )
 INNOCENT = (
-    "A management console that tells its hosts to scan or to test something looks the same. Ask who"
-    " runs {peer}, which {hosts} use here, and whether a test was planned at {acted_at}."
+    "A management console that tells its hosts to scan or to test something looks the same. Ask"
+    " who runs {peer} (hosts here that use it: {hosts}), and whether something was planned for"
+    " those times."
+)
+ASIDE = (
+    "{group} hosts began the same within {window}, far more than by their own habits, and"
+    " {heard_pct} of them had just heard from {peer}. A management console is known to those who"
+    " run the network; that it is none, they must say."
 )
 NEXT = (
-    "Treat all hosts of the group as one botnet: block {peer} at the border, then watch which hosts"
-    " go on calling it."
+    "Treat all hosts of the group as one botnet: block {peer} at the border, then watch which"
+    " hosts go on calling it."
 )
 
 WINDOWS = (5, 30, 120, 300)  # s: obeyed at once, with a delay, at the next poll

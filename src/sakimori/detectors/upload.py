@@ -75,19 +75,33 @@ DETAILS = {
     "hosts": "int64",  # inside hosts that use this peer
     "rarity": "float64",  # 0..1
 }
-SAYS = "sent small pieces of data to {peer} {count} times"
+SAYS = "sent small pieces of data to {peer} (times: {count})"
 SAYS_IF = {
-    "style=ftp": "stored files on the FTP server {peer} ({count} transfers)",
-    "style=mail": "handed mail to {peer} port {peer_port} ({count} times)",
-    "style=chat": "spoke with {peer}, the service for Telegram's bots, {count} times",
+    "style=ftp": "stored files on the FTP server {peer} (transfers: {count})",
+    "style=mail": "handed mail to {peer} port {peer_port} (messages or sessions: {count})",
+    "style=chat": "spoke with {peer}, the service for Telegram's bots (connections: {count})",
 }
 INNOCENT = (
-    "Cameras, scanners, backups and scripts also store files or send mail by themselves. This peer"
-    " is used by {hosts} here."
+    "Cameras, scanners, backups and scripts also store files or send mail by themselves. Hosts"
+    " here that use this peer: {hosts}."
 )
+ASIDE = (
+    "No single sign sets it aside, but several come together here. Hosts that use the peer:"
+    " {hosts}. A camera or a script is not told apart."
+)
+ASIDE_IF = {
+    "style=ftp": (
+        "People who use FTP also list and fetch; this host only stored, or had asked for its own"
+        " public address, as thieves do. A camera is not told apart."
+    ),
+    "style=chat": (
+        "The host also asked a public service for its own address, for which the owner of such a"
+        " bot has no need, and thieves have."
+    ),
+}
 NEXT = (
-    "Look in the capture at what was sent to {peer}. If nobody knows it, take the passwords kept on"
-    " {host} as stolen and change them from another machine."
+    "Look in a packet capture at what was sent to {peer}. If nobody knows it, take the passwords"
+    " kept on {host} as stolen and change them from another machine."
 )
 
 KEY = ("host", "peer", "peer_port")
