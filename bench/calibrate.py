@@ -11,7 +11,9 @@ Hosts with known truth: the captures in `../shared/data/network` (or those named
     so that none is zero. Captures and simulations count apart: the second are our own invention.
 2.  all weights fitted together (the judge's formula: heaviest finding of a kind, sum over kinds),
     pulled towards the stated ones with a spread of SPREAD nats, because bots are few.
-3.  reliability: of hosts with a score from .. to .., the share that are bots, and what the scores
+3.  the slope: how much steeper than the plain sum the log-odds are, by maximum likelihood over the
+    sums as they stand, captures and simulations apart and together (Platt 1999).
+4.  reliability: of hosts with a score from .. to .., the share that are bots, and what the scores
     said on average; captures and simulations weighed as above.
 """
 
@@ -31,7 +33,7 @@ import sakimori
 import sakimori.errors
 from sakimori.detectors import load_all
 from sakimori.simulate import BOTNETS, Plan, simulate
-from sakimori.verdicts.evidence import BASE, CAP, PRIOR, weigh
+from sakimori.verdicts.evidence import BASE, CAP, PRIOR, logistic, weigh
 from sakimori.verdicts.judge import judge_hosts
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/data/network"
@@ -48,6 +50,7 @@ class Subject:
     is_bot: bool
     real: bool
     score: float
+    total: float  # nats before the slope
     scores: dict[str, float]  # detector -> score of its heaviest finding
     nats: dict[str, float]  # detector -> nats of its heaviest finding
 
@@ -85,8 +88,8 @@ def _subject(family: str, is_bot: bool, real: bool, host: object) -> Subject:
         if weight.nats > nats.get(finding.detector, 0.0):
             nats[finding.detector] = weight.nats
             scores[finding.detector] = finding.score
-    start = 1 / (1 + np.exp(-PRIOR))
-    return Subject(family, is_bot, real, getattr(host, "score", start), scores, nats)
+    total = PRIOR + sum(min(w.nats, CAP) for w in getattr(host, "counted", ()))
+    return Subject(family, is_bot, real, logistic(total), total, scores, nats)
 
 
 def weights_of(subjects: list[Subject]) -> np.ndarray:
@@ -153,6 +156,27 @@ def fitted(subjects: list[Subject]) -> dict[str, float]:
     return dict(zip(names, w.tolist(), strict=True))
 
 
+def slope(subjects: list[Subject], title: str) -> None:
+    """Print the slope that fits best, and what it would be with each family left out."""
+    family = np.array([s.family for s in subjects])
+    truth = np.array([s.is_bot for s in subjects])
+    total = np.array([s.total for s in subjects])
+    mass = weights_of(subjects)
+    tried = np.arange(0.5, 4.01, 0.05)
+
+    def best(part: np.ndarray) -> float:
+        sign = np.where(truth[part], -1.0, 1.0)
+        loss = [(mass[part] * np.logaddexp(0, sign * k * total[part])).sum() for k in tried]
+        # One bot's worth of doubt that the plain sum is right, lest nothing bounds the slope.
+        loss = np.array(loss) + (np.log(tried) / 0.5) ** 2 / 2
+        return float(tried[int(loss.argmin())])
+
+    every = np.ones(len(subjects), dtype=bool)
+    without = [best(family != name) for name in sorted(set(family[truth]))]
+    print(f"  {title:10} slope {best(every):.2f}; one family left out: {min(without):.2f} to"
+          f" {max(without):.2f}")  # fmt: skip
+
+
 def reliability(subjects: list[Subject], title: str) -> None:
     """Print table 3."""
     weight = weights_of(subjects)
@@ -211,6 +235,11 @@ def main() -> None:
     print("\nfitted together:")
     for name, nats in fitted(subjects).items():
         print(f"  {name:16} stated {BASE[name]:4.1f}  fitted {nats:4.1f}")
+    print("\nslope of the log-odds over the plain sum:")
+    for title, real in (("captures", (True,)), ("simulated", (False,)), ("all", (True, False))):
+        part = [s for s in subjects if s.real in real]
+        if any(s.is_bot for s in part):
+            slope(part, title)
     reliability([s for s in subjects if s.real], "captures")
     reliability([s for s in subjects if not s.real], "simulated")
     reliability(subjects, "all")

@@ -456,13 +456,13 @@ def example_part() -> str:
     for weight in weights:
         best[weight.kind] = max(best.get(weight.kind, 0.0), weight.nats)
     total = evidence.PRIOR + sum(best.values())
-    score = 1 / (1 + math.exp(-total))
+    score = evidence.logistic(total)
     (host,) = judge.judge_hosts([finding for _, finding in EXAMPLE], lambda _host: True)
     if not math.isclose(host.score, score, abs_tol=1e-3):
         raise ValueError(f"the example adds up to {score:.4f}, the judge says {host.score:.4f}")
     added = " + ".join(f"{nats:.2f} ({kind})" for kind, nats in best.items())
     sums = f"{evidence.PRIOR:.2f} + {added} = {total:.2f}"
-    odds = f"1 / (1 + e^{-total:.2f}) = {score:.3f}, which is {host.verdict}"
+    odds = f"1 / (1 + e^({-evidence.SLOPE} x {total:.2f})) = {score:.3f}, which is {host.verdict}"
     head = ("finding", "kind", "base x score, and circumstances x score", "nats")
     return f"{grid(head, rows)}\n\n```text\n{sums}\n{odds}\n```"
 

@@ -144,7 +144,7 @@ def test_a_server_made_by_hand_on_an_odd_port_is_as_plain_as_it_gets(hunt: Any, 
 def test_each_reason_by_itself(hunt: Any, shake: Any, columns: Row, expected: list[str]) -> None:
     found = hunt(odd_tls, EASY, tls=[shake(**columns)])
     assert reasons(found) == ([expected] if expected else [])
-    if len(expected) == 1:
+    if len(expected) == 1 and expected != ["self_signed"]:
         assert found[0]["score"] < Config().min_score
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sakimori.detectors import load_all
 from sakimori.i18n import Translator
 from sakimori.verdicts import company
-from sakimori.verdicts.evidence import PRIOR, shares_files, weigh
+from sakimori.verdicts.evidence import PRIOR, logistic, shares_files, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -232,7 +232,7 @@ def _sum(host: Host, say: Translator) -> str:
     return say.tr(
         "start {prior} nats, then {parts} = {total}; probability {score}",
         prior=f"{PRIOR:.1f}", parts=parts, total=f"{total:.1f}",
-        score=f"{1 / (1 + math.exp(-total)):.2f}",
+        score=f"{logistic(total):.2f}",
     )  # fmt: skip
 
 
