@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sakimori.detectors import beacon
+from sakimori.detectors._periods import confirm, fold
 from sakimori.detectors.beacon import Config
 
 if TYPE_CHECKING:
@@ -534,6 +538,145 @@ def test_scores_stay_between_0_and_1_whatever_the_calls(
     for finding in hunt(beacon, NOTHING_LEFT_OUT, conn=calls(HOST, PEER, PORT, gaps)):
         assert 0 <= finding["score"] <= 1
         assert finding["count"] >= NOTHING_LEFT_OUT.min_calls
+
+
+def sure(*lists: list[float]) -> list[float]:
+    """Return how sure a period of 1 is, of lists of gaps."""
+    times = [list(accumulate(gaps, initial=0.0)) for gaps in lists]
+    sizes = np.array([len(each) for each in times], dtype=np.int64)
+    found: list[float] = confirm(np.array([t for each in times for t in each]), sizes).tolist()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("share", "low", "high"),
+    [(0.0, 0.99, 1.0), (0.1, 0.99, 1.0), (0.2, 0.8, 1.0), (0.3, 0.1, 0.8), (0.5, 0.0, 0.15)],
+)
+def test_the_less_jitter_the_surer_a_period(share: float, low: float, high: float) -> None:
+    found = sure(*(jittered(1, share, 100, seed) for seed in range(20)))
+    assert low <= min(found)
+    assert max(found) <= high
+
+
+@pytest.mark.parametrize("count", [12, 40, 300])
+def test_calls_at_random_confirm_nothing(count: int) -> None:
+    # A gap's median is taken for the period, as the detector does.
+    found = sure(*(at_random(1 / np.log(2), count, seed) for seed in range(100)))
+    assert sum(one > 0.3 for one in found) <= 2
+
+
+def test_few_calls_confirm_nothing_and_say_so() -> None:
+    few, enough, none, again = sure([1.0] * 6, [1.0] * 7, [], [1.0] * 40)
+    assert np.isnan([few, none]).all()
+    assert enough == again == 1.0
+
+
+def test_silences_and_bursts_leave_a_period_sure() -> None:
+    on = [1.0] * 30
+    asleep, bursts = sure([*on, 200.3, *on], [0.02, 0.01, 0.97] * 30)
+    assert min(asleep, bursts) > 0.95
+
+
+@FEW
+@given(seed=SEEDS, share=st.floats(0, 0.6), shift=st.floats(-1e6, 1e6))
+def test_how_sure_depends_on_neither_begin_nor_company(
+    seed: int, share: float, shift: float
+) -> None:
+    times = np.cumsum(jittered(1, share, 60, seed))
+    other = np.cumsum(at_random(1, 40, seed))
+    (alone,) = confirm(times, np.array([60])).tolist()
+    _, later = confirm(np.concatenate([other, times + shift]), np.array([40, 60])).tolist()
+    assert later == pytest.approx(alone, abs=1e-3)
+
+
+def test_a_finding_says_how_sure_its_period_is(hunt: Any, calls: Any) -> None:
+    shares = [0.0, 0.2, 0.5]
+    rows = [
+        call
+        for n, share in enumerate(shares)
+        for call in calls(f"10.0.0.{n}", f"203.0.{n}.9", PORT, jittered(3600, share, 100))
+    ]
+    rows += calls("10.0.0.9", "203.0.9.9", PORT, [60.0] * 5)
+    found = {f["host"]: f for f in hunt(beacon, conn=rows)}
+    assert found["10.0.0.0"]["confirmed"] == pytest.approx(1.0)
+    assert found["10.0.0.1"]["confirmed"] > 0.8
+    assert found["10.0.0.2"]["confirmed"] < 0.1
+    assert found["10.0.0.9"]["confirmed"] is None
+    assert {f["basis"] for f in found.values()} == {"gaps"}
+
+
+def browsing(span_s: float, visits: int, seed: int) -> list[float]:
+    """Times of calls of visits, seven each, in a few sittings."""
+    rnd = Random(seed)
+    sittings = [rnd.uniform(0, span_s) for _ in range(max(visits // 10, 2))]
+    begun = [rnd.choice(sittings) + rnd.expovariate(1 / 900) for _ in range(visits)]
+    return [at + rnd.expovariate(1 / 6) for at in begun for _ in range(7)]
+
+
+def at_times(calls: Any, times: Iterable[float], host: str = HOST, peer: str = PEER) -> list[Row]:
+    ordered = sorted(times)
+    gaps = [later - earlier for earlier, later in pairwise(ordered)]
+    made: list[Row] = calls(host, peer, PORT, gaps, begin=ordered[0])
+    return made
+
+
+DAY_S = 8 * 3600.0
+
+
+@pytest.mark.parametrize("period_s", [60.0, 300.0, 900.0])
+def test_half_of_timers_among_many_other_calls_are_found(
+    hunt: Any, calls: Any, period_s: float
+) -> None:
+    span = max(DAY_S, 100 * period_s)
+    rows = []
+    for n in range(8):
+        timer = accumulate(jittered(period_s, 0.03, int(span / period_s), n), initial=17.0)
+        others = browsing(span, int(6 * span / period_s / 7), n)
+        rows += at_times(calls, [*timer, *others], f"10.1.0.{n}", f"203.0.{n}.9")
+    found = [f for f in hunt(beacon, conn=rows) if f["basis"] == "folding"]
+    assert len(found) >= 4
+    for finding in found:
+        assert (finding["bursts"], finding["jitter"], finding["confirmed"]) == (False, None, None)
+        assert finding["period_s"] == pytest.approx(period_s, rel=0.1)
+        assert 0.35 <= finding["score"] <= 0.65
+
+
+def test_browsing_hides_no_timer(hunt: Any, calls: Any) -> None:
+    rows = [
+        call
+        for n in range(60)
+        for call in at_times(calls, browsing(DAY_S, 10 + 2 * n, n), f"10.1.0.{n}", f"203.0.{n}.9")
+    ]
+    assert hunt(beacon, conn=rows) == []
+
+
+def test_few_calls_hide_no_timer() -> None:
+    timer = np.arange(29) * 300.0
+    assert np.isnan(fold(timer)).all()
+    assert fold(np.arange(30) * 300.0)[1] > 0.6
+
+
+@FEW
+@given(seed=SEEDS, shift=st.floats(-1e8, 1e9))
+def test_a_hidden_timer_is_the_same_whenever_it_began(seed: int, shift: float) -> None:
+    times = np.sort([*accumulate([300.0] * 96), *browsing(DAY_S, 25, seed)])
+    period, locked, heard = fold(times)
+    assert period == pytest.approx(300, rel=0.05)
+    assert fold(times + round(shift)) == pytest.approx((period, locked, heard), rel=0.02)
+
+
+def test_the_functions_of_the_engine_take_lists_in_any_order_and_none() -> None:
+    gaps = at_random(20, 100, 1)
+    given_times = [*accumulate([60.0] * 90), *accumulate(gaps)]
+    mixed = Random(1).sample(given_times, len(given_times))
+    for function in beacon.FUNCTIONS:
+        compute = function.__wrapped__
+        lists = pa.array([given_times, mixed, None, []], pa.list_(pa.float64()))
+        one, other, null, empty = compute(lists).to_pylist()
+        np.testing.assert_array_equal(one, other)
+        assert np.isnan(null).all()
+        assert np.isnan(empty).all()
+        assert len(compute(lists[:0])) == 0
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,24 @@ service and weighed down, whatever its number.
 
 Unanswered calls count as calls: a controller that was taken down is still called.
 
+`confirmed` says how clearly periodogram and autocorrelation show the period (_periods.py): 1 for a
+metronome, near 1 for 50 calls with a jitter of 20 %, 0 for calls at random, but also for a jitter of
+50 %, which keeps the cadence and no phase. It is told and does not weigh: vendors' timers show theirs
+as clearly as implants, 0.5 to 1 at most of the findings about clean hosts.
+
+A pair of at least 30 calls that is not steady may hide a timer: `basis` is then folding, the period
+that at which most calls lie over each other, and the score
+
+    hidden    0.65 x stretch of locked (_periods.py) from 0.2 to 0.8, x covered, uncommon and ports as
+              above. Of timers of 1 and 5 minutes made up among six times as many calls of
+              browsing it finds eight in ten, seven with a jitter of 10 %; none in browsing
+              alone. Among twice as many the pauses between bursts are still steady, and the gaps tell
+
+A net is not looked at so: two timers of two of its addresses are no hidden one.
+
 Also finds: update checks, monitoring and push services that few hosts of this network use.
 Misses: jitter far above half the period, fewer than `min_calls` calls, channels held open, a timer
-hidden among other calls to the same peer. In a network of a few hosts prevalence says little.
+with jitter hidden among many other calls to the same peer. In a network of a few hosts prevalence says little.
 Source: gap quartiles after Bonett 2006, doi:10.1016/j.csda.2005.05.007; active gaps, waking hours
 and rarity are this project's answer to what breaks RITA's score (github.com/activecm/rita,
 analysis/beacons.go).
@@ -55,6 +70,7 @@ from sakimori.detectors._common import (
     was_unanswered,
     web,
 )
+from sakimori.detectors._periods import LEAST_HIDDEN, confirmed, folded
 
 NAME = "beacon"
 TECHNIQUE = "T1071"  # Application Layer Protocol
@@ -71,14 +87,18 @@ READS = {
     "prevalence": ("kind", "peer", "hosts", "all_hosts"),
 }  # fmt: skip
 NEEDS = (("conn.dst_ip",), ("tls.server_name",), ("http.host",), ("dns.query",))
+# Of the engine's own making, with the type they take.
+FUNCTIONS = {confirmed: "array<float64>", folded: "array<float64>"}
 DETAILS = {
     "unit": "string",  # address, net, name or question
+    "basis": "string",  # gaps, or folding for a timer hidden among other calls
     "period_s": "float64",  # median active gap, seconds
     "jitter": "float64",  # half the quartile range of active gaps, as a share of the period
     "regular": "float64",  # 0..1
     "cadence": "float64",  # 0..1
     "active": "float64",  # share of gaps that are no silence
     "covered": "float64",  # share of the host's waking hours, first to last call, on the beat
+    "confirmed": "float64",  # 0..1 by periodogram and autocorrelation; null for too few calls
     "bursts": "boolean",  # the steady gaps are those between bursts of calls
     "named": "boolean",  # any question was answered with this address; null where nothing tells
     "unanswered": "float64",  # share of calls and tries; null where the source cannot tell
@@ -87,6 +107,7 @@ DETAILS = {
 }
 SAYS = "called {peer} port {peer_port} {count} times, about every {period}"
 SAYS_IF = {
+    "basis=folding": "called {peer} port {peer_port} {count} times, some of them every {period}",
     "unit=question": "asked for the name {peer} {count} times, about every {period}",
     "unit=net": (
         "called addresses of the network {peer} on port {peer_port} {count} times in all, about"
@@ -131,6 +152,9 @@ TIMED = (
 WEIGHED = ("hosts", "all_hosts", "rarity", "weight")
 # Ports whose services run on timers by design; evidence, not exemption.
 TIMER_PORTS = {123: 0.1, 53: 0.15, 853: 0.3, 5228: 0.4, 5223: 0.4, 3478: 0.4, 67: 0.1, 547: 0.1}
+# A timer hidden among other calls scores this at most.
+HIDDEN = 0.65
+EPOCH = ibis.timestamp("1970-01-01T00:00:00")
 # Names that only say who is near, asked again and again by design.
 NEARBY = (".arpa", ".local")
 
@@ -174,13 +198,17 @@ def detect(
         ),
     )
     answers = calls.group_by("number").agg(unanswered=_.unanswered.cast("float64").mean())
-    shapes = _shapes(_gaps(calls, config), config)
+    gaps = _gaps(calls, config)
+    shapes = _shapes(gaps, config)
     timed = shapes.inner_join(peers, "number").inner_join(answers, "number")
-    timed = timed.filter(timed.quality * timed.weight >= config.min_score)
-    scored = _score(_awake(timed, conn))
+    scored = _score(_awake(_steady_or_many(timed, config), conn))
+    scored = _maybe_hidden(scored, config)
     hits = _without_services(scored, pairs).filter(
         _["count"] >= config.min_calls, _.score >= config.min_score
     )
+    # Joined last: lists of times are long to carry along.
+    times = gaps.group_by("number").agg(times=_since(_.at, EPOCH).collect())
+    hits = _periodic(hits.inner_join(times, "number")).filter(_.score >= config.min_score)
     only_asked = hits.unit == "question"
     hits = hits.mutate(
         peer_port=only_asked.ifelse(ibis.null("int32"), hits.peer_port),
@@ -369,6 +397,48 @@ def _shapes(gaps: ibis.Table, config: Config) -> ibis.Table:
     return totals.inner_join(best, "number")
 
 
+def _steady_or_many(timed: ibis.Table, config: Config) -> ibis.Table:
+    """Return the steady pairs, and those of so many calls that a timer may be hidden in them."""
+    many = (_.gaps + 1 >= LEAST_HIDDEN) & (_.unit != "net")
+    many = many & (HIDDEN * _.weight >= config.min_score)
+    timed = timed.mutate(many=many, steady=_.quality * _.weight >= config.min_score)
+    return timed.filter(_.steady | _.many)
+
+
+def _maybe_hidden(scored: ibis.Table, config: Config) -> ibis.Table:
+    """Give those of many calls that are not steady the score of a hidden timer, to be looked for."""
+    weak = scored.many & (scored.score < config.min_score)
+    return scored.mutate(
+        basis=weak.ifelse("folding", "gaps"),
+        score=weak.ifelse(HIDDEN * scored.weight, scored.score),
+    )
+
+
+def _periodic(hits: ibis.Table) -> ibis.Table:
+    """Add how sure the period is; for other calls the period that is hidden in them, if any."""
+    hits = hits.mutate(beginning=_since(_.first_seen.cast("timestamp"), EPOCH))
+    beats = hits.times.map(lambda at: (at - hits.beginning) / hits.period_s)
+    steady, no_times = hits.basis == "gaps", ibis.null("array<float64>")
+    hits = hits.mutate(
+        sure=confirmed(steady.ifelse(beats, no_times)),
+        hidden=folded(steady.ifelse(no_times, hits.times)),
+    )
+    steady = hits.basis == "gaps"
+    span = _since(hits.last_seen, hits.first_seen)
+    covered = steady.ifelse(hits.covered, ibis.least(hits.hidden[2] / span, 1.0))
+    part = ramp(hits.hidden[1], 0.2, 0.8) * ibis.least(0.4 + 1.2 * covered, 1.0)
+    known = ~hits.hidden[1].isnan()
+    return hits.mutate(
+        confirmed=hits.sure.isnan().ifelse(ibis.null("float64"), hits.sure),
+        score=hits.score * steady.ifelse(1.0, known.ifelse(part, 0.0)),
+        period_s=steady.ifelse(hits.period_s, hits.hidden[0]),
+        covered=covered,
+        count=steady.ifelse(hits["count"], hits.times.length()),
+        bursts=hits.bursts & steady,
+        jitter=steady.ifelse(hits.jitter, ibis.null("float64")),
+    )
+
+
 def _timing(gaps: ibis.Table, config: Config, *, bursts: bool) -> ibis.Table:
     """Return one row per peer with the shape of its active gaps."""
     is_active = gaps.gap <= 3 * gaps.middle
@@ -443,7 +513,7 @@ def _without_services(scored: ibis.Table, pairs: ibis.Table) -> ibis.Table:
     Port 443 is none, most of its pairs keep no time; an implant's port has one place, or few hosts.
     """
     used = pairs.group_by(peer_port="dst_port", proto="proto").agg(used=_.count())
-    steady = scored.filter(scored.unit == "address", scored.regular >= 0.9)
+    steady = scored.filter(scored.unit == "address", scored.regular >= 0.9, scored.steady)
     ports = steady.group_by("peer_port", "proto").agg(
         callers=_.host.nunique(), nets=_.net.nunique(), steady=_.count()
     )

@@ -34,6 +34,9 @@ UNKNOWN_BASE = 3.0  # a plugin's detector that states none, or one that is gone
 # transfers, strangers that are gone. On uncommon ports it weighs SHARING times as much.
 OF_SHARING = frozenset({"beacon", "long_connection", "exfiltration", "flood", "scan", "irc"})
 SHARING = 0.3
+# Programs that poll keep a connection open, or wait: of the clean captures' timers none is faster
+# than 18 s. Implants that a person drives ask each few seconds.
+FEW_SECONDS = 10.0
 # Ports on which hosts of any network talk to strangers all day.
 COMMON_PORTS = frozenset({53, 80, 123, 443, 853, 993, 995, 465, 587, 143, 110, 22, 5222, 5223, 5228,
                           1883, 3478, 8080, 8443, 8883})  # fmt: skip
@@ -81,10 +84,15 @@ def _circumstances(finding: Finding) -> Iterator[tuple[str, float]]:
 
 
 def _of_beacon(finding: Finding) -> Iterator[tuple[str, float]]:
-    if finding.peer_port is not None and finding.peer_port not in COMMON_PORTS:
+    silent = (finding.details.get("unanswered") or 0.0) >= 0.8
+    if _on_common_port(finding) and not silent and finding.details.get("unit") != "question":
+        yield "common port", -0.8
+        if (finding.details.get("period_s") or FEW_SECONDS) < FEW_SECONDS and finding.count >= 50:
+            yield "every few seconds", 1.2
+    elif finding.peer_port is not None and not _on_common_port(finding):
         # Calls and games keep UDP channels alive on any port.
         yield "odd port", 1.5 if finding.proto == "tcp" else 0.3
-    if (finding.details.get("unanswered") or 0.0) >= 0.8 and finding.count >= 20:
+    if silent and finding.count >= 20:
         yield "calls on without an answer", 1.5
     if finding.details.get("unit") == "question":
         yield "question only", -1.8

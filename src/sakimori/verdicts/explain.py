@@ -24,6 +24,8 @@ VERDICTS = {
 }
 REASONS = {
     "odd port": "the port is not one that programs of a desktop use",
+    "common port": "on this port all sorts of programs call on timers",
+    "every few seconds": "programs rarely open a connection every few seconds",
     "calls on without an answer": "it calls on although nobody answers",
     "question only": "only the name was asked for",
     "inside only": "the targets are inside this network",
