@@ -411,7 +411,7 @@ def formbook(c: Capture) -> None:
     """One path at sixteen names, GET and POST, most of them decoys; some do not exist."""
     sandbox(c)
     names = [f"www.{c.text(c.number(6, 12), 'abcdeghilmnoprstu')}.example" for _ in range(16)]
-    c.controllers.add(names[7])
+    c.bot_name(names[7])
     for at in c.timer(25, 0.3):
         name = names[c.number(0, 15)]
         if name in names[:4]:

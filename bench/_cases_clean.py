@@ -360,7 +360,7 @@ def name_server(c: Capture) -> None:
 
 def crawler(c: Capture) -> None:
     for _ in range(1500):
-        name, at = f"www.{c.rng.choice(WORDS)}{c.text(4)}.example", c.moment()
+        name, at = f"www.{''.join(c.rng.choice(WORDS, 3))}.example", c.moment()
         if c.rng.random() < 0.07:
             c.ask(at, name, found=False)
         elif c.rng.random() < 0.4:
