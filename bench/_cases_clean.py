@@ -61,7 +61,7 @@ def browsing(capture: Capture, per_hour: float = 20) -> None:
 
 def system(capture: Capture, services: int = 12) -> None:
     """Windows: checks of the network, time, certificates, updates, telemetry, push."""
-    for at in capture.timer(1000, 0.3):
+    for at in capture.moments(2 + int(capture.hours)):
         capture.http(
             at,
             "www.netcheck.example",
