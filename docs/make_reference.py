@@ -24,7 +24,7 @@ import typer
 from sakimori import config, detectors, errors, intel, readers
 from sakimori.cli import _commands, app  # noqa: F401 - registers the commands
 from sakimori.tables import ALL, TELEMETRY
-from sakimori.verdicts import evidence, judge
+from sakimori.verdicts import company, evidence, judge
 from sakimori.verdicts.explain import REASONS
 from sakimori.verdicts.model import Finding
 
@@ -372,6 +372,13 @@ def weights_part() -> str:
     bounds = [
         ["`PRIOR`", f"{evidence.PRIOR}", "a host's log-odds before any evidence, in nats"],
         ["`CAP`", f"{evidence.CAP}", "the most one kind of evidence adds"],
+        ["`SLOPE`", f"{evidence.SLOPE}", "how much steeper the log-odds are than the sum"],
+        ["`COMPANY`", f"{company.COMPANY}", "the most that other hosts' cases add, in nats"],
+        [
+            "`SHARING`",
+            f"{evidence.SHARING}",
+            "weight of what file sharing explains, on uncommon ports",
+        ],
         ["`INFECTED`", f"{evidence.INFECTED}", "score from which the verdict is infected"],
         ["`SUSPECTED`", f"{evidence.SUSPECTED}", "score from which the verdict is suspected"],
         ["`MIN_CONTROLLER`", f"{judge.MIN_CONTROLLER}", "score below which a peer is not listed"],
@@ -389,7 +396,7 @@ def weights_part() -> str:
             grid(("constant", "value", "meaning"), bounds),
             grid(("detector", "kind of evidence", "`BASE`, nats at score 1"), base),
             f"`COMMON_PORTS`: {ports}.",
-            "Kinds of evidence that accuse a controller: " + ", ".join(judge.COMMANDS) + ".",
+            "Kinds of evidence that accuse a controller: " + ", ".join(company.COMMANDS) + ".",
         ]
     )
 

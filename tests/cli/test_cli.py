@@ -314,7 +314,13 @@ def test_a_hunt_tells_people_what_was_found_and_what_did_not_run(
 ) -> None:
     told = run("hunt", network, "--workspace", "ws")
     assert told.code == 0
-    for word in ("10.0.0.6", "203.0.113.9", "25 clean", "not run: dga", "sakimori explain"):
+    for word in (
+        "10.0.0.6",
+        "203.0.113.9",
+        "25 clean",
+        "not run: intelligence",
+        "sakimori explain",
+    ):
         assert word in " ".join(told.out.split())
     assert told.err == ""
     assert told.out.isascii()
@@ -497,7 +503,9 @@ def test_the_bars_are_gone_before_anything_is_printed(
 
     def simulate(out: Path, _plan: object) -> Truth:
         shutil.copytree(network, out)
-        return Truth(internal=("10.0.0.0/8",), infected=(), controllers=(), clean=(), bots=())
+        return Truth(
+            internal=("10.0.0.0/8",), infected=(), controllers=(), clean=(), bots=(), orders=()
+        )
 
     monkeypatch.setattr(Bars, "__exit__", end)
     monkeypatch.setattr("sakimori.app.trying.simulate", simulate)
@@ -611,7 +619,9 @@ def test_the_demonstration_hunts_in_its_own_folder_and_replaces_it_when_run_agai
 ) -> None:
     def simulate(out: Path, _plan: object) -> Truth:
         shutil.copytree(network, out)  # raises where an older demonstration is still there
-        return Truth(internal=("10.0.0.0/8",), infected=(), controllers=(), clean=(), bots=())
+        return Truth(
+            internal=("10.0.0.0/8",), infected=(), controllers=(), clean=(), bots=(), orders=()
+        )
 
     monkeypatch.setattr("sakimori.app.trying.simulate", simulate)
     assert fresh_demo(tmp_path / "here") == (

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from sakimori.detectors import load_all
 from sakimori.verdicts import evidence
-from sakimori.verdicts.evidence import BASE, CAP, INFECTED, PRIOR, SUSPECTED, is_address, logistic
+from sakimori.verdicts.evidence import (
+    BASE,
+    CAP,
+    INFECTED,
+    PRIOR,
+    SLOPE,
+    SUSPECTED,
+    is_address,
+    logistic,
+)
 from sakimori.verdicts.explain import REASONS
 
 DETECTORS = sorted(load_all())
@@ -42,8 +51,8 @@ def test_no_evidence_leaves_a_host_clean_and_one_kind_can_make_it_a_bot() -> Non
 
 
 @pytest.mark.parametrize(("nats", "chance"), [(0, 0.5), (2.2, 0.9), (-2.2, 0.1)])
-def test_nats_are_natural_log_odds(nats: float, chance: float) -> None:
-    assert logistic(nats) == pytest.approx(chance, abs=0.001)
+def test_the_sum_times_the_slope_is_log_odds(nats: float, chance: float) -> None:
+    assert logistic(nats / SLOPE) == pytest.approx(chance, abs=0.001)
 
 
 @settings(max_examples=200, deadline=None)

@@ -344,9 +344,13 @@ def _score(sums: ibis.Table, config: Config) -> ibis.Table:
     strange = ((sums.strange.fill_null(0.0) - low) / (high - low)).clip(0.0, 1.0)
     size = 0.5 + 0.5 * ramp(missing, config.min_made_up, config.full_made_up)
     by_letters = (missing >= config.min_made_up).ifelse(size * strange, 0.0)
-    by_letters = by_letters * hourly.ifelse(1.0, 0.65)
+    # Who asks for many names mistypes a few in a day, and some of a crawler's are gone.
+    share = missing / ibis.greatest(sums.names, 1)
+    by_letters = by_letters * hourly.ifelse(1.0, 0.65 * ramp(share, 0.02, 0.1))
     by_missing = ((missing >= config.min_missing) & hourly).ifelse(
-        0.3 + 0.35 * ramp(missing, config.min_missing, config.full_missing), 0.0
+        (0.3 + 0.35 * ramp(missing, config.min_missing, config.full_missing))
+        * ramp(share, 0.05, 0.3),
+        0.0,
     )
     by_odd = ((odd >= config.min_odd) & hourly).ifelse(
         (0.3 + 0.7 * ramp(odd, config.min_odd, config.full_odd)) * ramp(odd / sums.names, 0.1, 0.4),

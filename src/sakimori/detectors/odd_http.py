@@ -6,11 +6,11 @@ worth a few points; together they tell:
     same_path        0.40  this path is asked of `many_names` different domains, and is a script or
                            takes posts: a list of gates is tried; the peer is then their address;
                            0.70 from `full_names` domains on
-    posts            0.25  nearly all requests carry a body to one or two paths, without a page before
+    posts            0.25  most requests carry a body, to at most three paths, without a page before
     address_as_host  0.20  the Host is an outside address
     odd_port         0.20  no port of the web; plain HTTP on 443 too
-    script           0.15  a script (.php, .asp, .cgi, ...) is called again and again, without a page
-    repeated         0.15  one path is asked for at least `many_times`, without a page
+    script           0.25  a script (.php, .asp, .cgi, ...) is called again and again, without a page
+    repeated         0.05  one path is asked for at least `many_times`, without a page
     rare_agent       0.15  a User-Agent that this host shows this peer only
     body_on_get      0.15  GET requests that carry a body
     no_agent         0.10  no User-Agent, though this network's requests are logged with theirs
@@ -55,8 +55,8 @@ READS = {
 }  # fmt: skip
 NEEDS = (("http.method", "http.dst_ip"), ("tls.server_name",), ("dns.query",))
 REASONS = {  # field to points
-    "same_path": 0.40, "posts": 0.25, "address_as_host": 0.20, "odd_port": 0.20, "script": 0.15,
-    "repeated": 0.15, "rare_agent": 0.15, "body_on_get": 0.15, "no_agent": 0.10,
+    "same_path": 0.40, "posts": 0.25, "address_as_host": 0.20, "odd_port": 0.20, "script": 0.25,
+    "repeated": 0.05, "rare_agent": 0.15, "body_on_get": 0.15, "no_agent": 0.10,
     "tool_agent": 0.10, "own_address": 0.10,
 }  # fmt: skip
 DETAILS = {
@@ -269,10 +269,10 @@ def _peers(shapes: ibis.Table, lookups: ibis.Table, config: Config) -> ibis.Tabl
         lookups.select("host").distinct().mutate(own_address=True), "host"
     )
     lone = table.without_page >= 0.8 * table["count"]
-    posts = (table.with_body >= config.min_posts) & (table.with_body >= 0.8 * table["count"])
+    posts = (table.with_body >= config.min_posts) & (table.with_body >= 0.6 * table["count"])
     flags = {
         "same_path": table.gates,
-        "posts": posts & lone & (table.paths <= 2),
+        "posts": posts & lone & (table.paths <= 3),
         "address_as_host": table.by_address,
         "odd_port": table.odd_port,
         "script": (table.called >= config.min_posts) & lone,

@@ -38,8 +38,10 @@ SHARING = 0.3
 # than 18 s. Implants that a person drives ask each few seconds.
 FEW_SECONDS = 10.0
 # Ports on which hosts of any network talk to strangers all day.
-COMMON_PORTS = frozenset({53, 80, 123, 443, 853, 993, 995, 465, 587, 143, 110, 22, 5222, 5223, 5228,
-                          1883, 3478, 8080, 8443, 8883})  # fmt: skip
+COMMON_PORTS = frozenset({
+    22, 53, 80, 110, 123, 143, 443, 465, 500, 554, 587, 853, 993, 995, 1194, 1883, 1935, 3128, 3478,
+    4433, 4500, 5060, 5061, 5222, 5223, 5228, 6969, 8080, 8443, 8883, 9443, 10443,
+})  # fmt: skip
 
 
 def shares_files(findings: Iterable[Finding]) -> bool:
@@ -91,7 +93,7 @@ def _of_beacon(finding: Finding) -> Iterator[tuple[str, float]]:
             yield "every few seconds", 1.2
     elif finding.peer_port is not None and not _on_common_port(finding):
         # Calls and games keep UDP channels alive on any port.
-        yield "odd port", 1.5 if finding.proto == "tcp" else 0.3
+        yield "odd port", 1.5 if finding.proto == "tcp" else -0.3
     if silent and finding.count >= 20:
         yield "calls on without an answer", 1.5
     if finding.details.get("unit") == "question":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sakimori.detectors import load_all
 from sakimori.i18n import Translator
 from sakimori.verdicts import company
-from sakimori.verdicts.evidence import PRIOR, logistic, shares_files, weigh
+from sakimori.verdicts.evidence import PRIOR, SLOPE, logistic, shares_files, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -232,9 +232,9 @@ def _sum(host: Host, say: Translator) -> str:
     parts = " + ".join(f"{w.nats:.1f} ({kind_word(w.kind, say)})" for w in host.counted) or "0"
     total = PRIOR + sum(w.nats for w in host.counted)
     return say.tr(
-        "start {prior} nats, then {parts} = {total}; probability {score}",
+        "start {prior} nats, then {parts} = {total}; times {slope}: probability {score}",
         prior=f"{PRIOR:.1f}", parts=parts, total=f"{total:.1f}",
-        score=f"{logistic(total):.2f}",
+        slope=SLOPE, score=f"{logistic(total):.2f}",
     )  # fmt: skip
 
 
