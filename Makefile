@@ -26,8 +26,13 @@ contracts:
 tests:
 	$(BIN)/pytest -n 2 --dist loadfile -q
 
-bench: dev  ## accuracy and speed, printed as tables
+bench: dev  ## accuracy, calibration, single detectors and speed, printed as tables
 	$(BIN)/python bench/accuracy.py
+	$(BIN)/python bench/calibrate.py
+	$(BIN)/python bench/families.py
+	$(BIN)/python bench/beacon.py
+	$(BIN)/python bench/dga.py
+	$(BIN)/python bench/synchrony.py
 	$(BIN)/python bench/speed.py
 
 docs: dev  ## write the generated reference pages again

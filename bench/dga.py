@@ -12,7 +12,8 @@ by host   bots ask K names of one family (all but the last missing) among real n
           few that do not, over twenty minutes, or over a day; clean hosts ask the real names only.
 
 Nothing here is learnt from the families: the model knows words only, and the thresholds are those
-shipped. So every family is held out.
+shipped. So every family is held out of the training. It is not held out of the design: the length of
+the model's memory and the limits were chosen while looking at these lists.
 """
 
 from __future__ import annotations

@@ -96,6 +96,19 @@ def test_each_reason_by_itself(
         assert found[0]["score"] < Config().min_score
 
 
+@pytest.mark.parametrize(("peers", "rare"), [(1, True), (2, True), (Config().few_peers + 1, False)])
+def test_an_agent_for_few_is_rare_at_a_host_that_shows_another_to_many(
+    hunt: Any, ask: Any, peers: int, rare: bool
+) -> None:
+    usual = [r for n in range(40) for r in ask(1, host=f"site{n}.example")]
+    odd = [
+        r for n in range(peers)
+        for r in ask(12, host=f"c{n}.test", uri="/g.php", user_agent="Odd/1.0", **POST)
+    ]  # fmt: skip
+    found = hunt(odd_http, EASY, http=usual + odd)
+    assert {("rare_agent" in f["reasons"]) for f in found if f["peer"].startswith("c")} == {rare}
+
+
 def test_a_tool_shown_to_several_peers_is_one_reason(
     hunt: Any, ask: Any, browsing: list[Row]
 ) -> None:

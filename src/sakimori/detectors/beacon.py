@@ -36,7 +36,7 @@ that at which most calls lie over each other, and the score
 
     hidden    0.65 x stretch of locked (_periods.py) from 0.2 to 0.8, x covered, uncommon and ports as
               above. Of timers of 1 and 5 minutes made up among six times as many calls of
-              browsing it finds eight in ten, seven with a jitter of 10 %; none in browsing
+              browsing it finds half to eight in ten, the period within 10 %; none in browsing
               alone. Among twice as many the pauses between bursts are still steady, and the gaps tell
 
 A net is not looked at so: two timers of two of its addresses are no hidden one.

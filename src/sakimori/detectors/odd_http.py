@@ -11,7 +11,7 @@ worth a few points; together they tell:
     odd_port         0.20  no port of the web; plain HTTP on 443 too
     script           0.25  a script (.php, .asp, .cgi, ...) is called again and again, without a page
     repeated         0.05  one path is asked for at least `many_times`, without a page
-    rare_agent       0.15  a User-Agent that this host shows this peer only
+    rare_agent       0.15  a User-Agent that this host shows at most `few_peers` peers, and others many
     body_on_get      0.15  GET requests that carry a body
     no_agent         0.10  no User-Agent, though this network's requests are logged with theirs
     tool_agent       0.10  the User-Agent of a tool or a single word
@@ -138,6 +138,7 @@ class Config:
     full_names: int = 40
     many_siblings: int = 3
     min_peers: int = 4  # a host that speaks with fewer has no habits to differ from
+    few_peers: int = 3  # a bot shows its agent to its gate, a spare one, and a store of its parts
     min_score: float = 0.38
     own_address_score: float = 0.4
 
@@ -231,7 +232,8 @@ def _with_habits(shapes: ibis.Table, config: Config) -> ibis.Table:
     table = table.drop("host_right")
     agent = table.user_agent
     return table.mutate(
-        rare=(table.shown_to == 1) & (table.usual >= config.min_peers),
+        rare=(table.shown_to <= config.few_peers)
+        & (table.usual >= config.min_peers * table.shown_to),
         tool=agent.re_search(TOOL) | ~agent.contains("/"),
         silent=agent.isnull() & table.agents_logged,
     )
