@@ -274,7 +274,7 @@ def _domains(each: ibis.Table) -> ibis.Table:
         used=_.used.mean(),
         local=_.local.sum() / _.count(),
         length=_.length.mean(),
-        belows=_.below.nunique(),
+        unders=_.below.nunique(),
         shallow=(_.below == _.stem).any(),
         below=_.below.max(),
         hosts=_.hosts.max(),
@@ -295,7 +295,7 @@ def _scored(domains: ibis.Table, config: Config) -> ibis.Table:
     unused = (led_nowhere - _.local.fill_null(0.0)).clip(0.0, 1.0)
     plain = 0.7 + 0.3 * ibis.greatest(_.texts, ramp(_.length, 12, 40))
     shape = ramp(_.coded, 0.3, 0.8) * unused * ramp(_.fresh, 0.05, 0.4) * plain
-    shared = (_.belows == 1) & ~_.shallow
+    shared = (_.unders == 1) & ~_.shallow
     scored = domains.mutate(shape=shape, volume=volume)
     return scored.mutate(
         score=_.volume * _.shape * _.rarity,
