@@ -72,16 +72,26 @@ def test_types_that_carry_texts_count(hunt: Any, ask: Any, qtype: str) -> None:
     assert finding["texts"] == 1.0
 
 
+@pytest.fixture(scope="session")
+def answered(row: Any) -> Row:
+    """A question of somebody else with its answer: the sensor logs answers."""
+    return dict(
+        row("dns", 0.0, src_ip="10.0.0.99", query="www.other.test", answers=["203.0.113.80"])
+    )
+
+
 @pytest.mark.parametrize("qtype", ["A", "AAAA", "SRV", "HTTPS", None])
-def test_other_types_count_by_their_names(hunt: Any, ask: Any, qtype: str) -> None:
-    (finding,) = hunt(dns_tunnel, dns=ask(coded(300, 40), qtype=qtype))
+def test_other_types_count_by_their_names(hunt: Any, ask: Any, answered: Row, qtype: str) -> None:
+    questions = ask(coded(300, 40), qtype=qtype)
+    assert hunt(dns_tunnel, dns=questions) == [], "whether they led somewhere is not logged"
+    (finding,) = hunt(dns_tunnel, dns=[*questions, answered])
     assert finding["texts"] == 0.0
     assert finding["score"] == pytest.approx(0.8)  # where no traffic is seen but DNS
 
 
-def test_a_slow_tunnel_is_found_by_its_day(hunt: Any, ask: Any) -> None:
+def test_a_slow_tunnel_is_found_by_its_day(hunt: Any, ask: Any, answered: Row) -> None:
     names = coded(8 * 60 * 2, 24, HEX)
-    (finding,) = hunt(dns_tunnel, dns=ask(names, gap_s=30.0))
+    (finding,) = hunt(dns_tunnel, dns=[*ask(names, gap_s=30.0), answered])
     assert 0.4 < finding["score"] < 0.8
 
 

@@ -11,9 +11,9 @@ of an address (block lists, dial-up hosts) and look-ups in well-known reputation
     volume    stretch of ln letters from `min_letters` (0) to `full_letters` (1)
     coded     share of the names that carry, stretched from 0.3 to 0.8
     unused    1 where no host here went to the addresses answered, 0 where at least 3 in 10 names
-              led somewhere, as a content network's do; 0.8 where that cannot be known; or the share
-              of text types if that is more; less the share answered 127.x.x.x, as reputation
-              services answer
+              led somewhere, as a content network's do; 0.8 where no traffic but DNS is seen (0
+              where no answers are logged either); or the share of text types if that is more; less
+              the share answered 127.x.x.x, as reputation services answer
     fresh     distinct names per question, stretched from 0.05 to 0.4
     plain     0.7, and 0.3 more by the share of text types, or by the mean length of a name
     score     product of these, x rarity of the domain in this network
@@ -163,7 +163,10 @@ def detect(dns: ibis.Table, conn: ibis.Table, prevalence: ibis.Table, config: Co
     names = _names_worth_a_look(questions, network, config)
     few = questions.inner_join(names, ["host", "query"])
     each = _each_name(few, _gone_to(few, conn))
-    domains = _scored(_domains(each), config)
+    # Where no answers are logged, that names led nowhere is not known and counts for nothing.
+    logged = (dns.answers.length() > 0).any().fill_null(False)
+    unknown = dns.agg(unknown=logged.ifelse(0.8, 0.0))
+    domains = _scored(_domains(each).cross_join(unknown), config)
     servers = _own_servers(questions, few, domains, config)
     with_servers = domains.left_join(
         servers.group_by("host", "zone").agg(addresses=_.peer.collect(order_by=_.peer)),
@@ -291,7 +294,7 @@ def _scored(domains: ibis.Table, config: Config) -> ibis.Table:
         math.log(config.min_letters),
         math.log(config.full_letters),
     )
-    led_nowhere = ibis.greatest((1 - ramp(_.used, 0.05, 0.3)).fill_null(0.8), _.texts)
+    led_nowhere = ibis.greatest((1 - ramp(_.used, 0.05, 0.3)).fill_null(_.unknown), _.texts)
     unused = (led_nowhere - _.local.fill_null(0.0)).clip(0.0, 1.0)
     plain = 0.7 + 0.3 * ibis.greatest(_.texts, ramp(_.length, 12, 40))
     shape = ramp(_.coded, 0.3, 0.8) * unused * ramp(_.fresh, 0.05, 0.4) * plain
