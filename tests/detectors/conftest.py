@@ -104,7 +104,10 @@ class Hunt:
     def give(self, name: str, rows: Iterable[Row]) -> None:
         """Make the rows the content of a table; columns they lack are null."""
         schema = ibis.schema(ALL[name].types).to_pyarrow()
-        self.ibis.con.register(name, pa.Table.from_pylist(list(rows), schema=schema))
+        # A table, no view of Arrow rows: DuckDB hands those filters on times that need pytz.
+        self.ibis.con.register("given_rows", pa.Table.from_pylist(list(rows), schema=schema))
+        self.ibis.con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM given_rows")
+        self.ibis.con.unregister("given_rows")
 
     def compile(self, expression: Any) -> str:
         """Return the SQL; running it once through ibis makes its functions known to DuckDB."""

@@ -134,7 +134,7 @@ def test_inside_is_what_the_standard_library_says(
     duck = Duck("100MB", 1, None)
     rows = conform("conn", {"src_ip": pa.array(addresses)}, len(addresses))
     duck.open_lake({})
-    duck.execute("DROP VIEW stored_conn")
+    duck.execute("DROP TABLE stored_conn")
     duck.give("stored_conn", pa.Table.from_batches([rows]))
     duck.mark_inside(cidrs)
     found = marks(duck)
