@@ -18,6 +18,7 @@ from sakimori import detectors
 from sakimori.app import results, telling
 from sakimori.config import LANGUAGES
 from sakimori.i18n import Translator
+from sakimori.takedown.plan import solve
 from sakimori.verdicts import explain
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("verdicts/explain.py", "WORDS[value]"): explain.WORDS,
     ("verdicts/explain.py", "REASONS.get(r, r)"): explain.REASONS,
     ("verdicts/explain.py", "KINDS[kind]"): explain.KINDS,
+    ("app/plan_telling.py", "r.why"): dict(enumerate(solve.REASONS)),
+    ("app/plan_telling.py", "n.message"): {"p2p": solve.P2P, "later": solve.LATER},
     ("app/results.py", "self.message"): {
         "no host": results.NO_HOST,
         "relative": results.RELATIVE,

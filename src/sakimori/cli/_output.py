@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sakimori.app.results import Progress
+    from sakimori.app.telling import Block
     from sakimori.app.workspace import Workspace
 
 
@@ -65,6 +66,18 @@ def print_table(
         cells = [cell(row.get(c)) for c in columns]
         table.add_row(*(Text(visible(text, 300), styles.get(text, "")) for text in cells))
     console.print(table)
+
+
+def print_blocks(blocks: Iterable[Block]) -> None:
+    """Print titled tables and lines, an empty line after each block."""
+    for block in blocks:
+        if block.rows:
+            print_table(block.rows, block.columns, block.title, block.styles)
+        elif block.title:
+            print(visible(block.title))
+        for line in block.lines:
+            print(line)
+        print()
 
 
 def _all_numbers(values: Iterable[Any]) -> bool:

@@ -149,9 +149,4 @@ def _print_for_people(report: Report, workspace: Workspace, *, demo: bool) -> No
     from sakimori.app.telling import tell  # noqa: PLC0415
 
     told = tell(report, workspace.settings.lang, str(workspace.settings.workspace or ""))
-    for block in told.blocks[:-1] if demo else told.blocks:
-        if block.rows:
-            out.print_table(block.rows, block.columns, block.title, block.styles)
-        for line in block.lines:
-            print(line)
-        print()
+    out.print_blocks(told.blocks[:-1] if demo else told.blocks)
