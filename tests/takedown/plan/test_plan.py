@@ -120,11 +120,11 @@ def test_a_group_is_cut_only_when_every_path_is() -> None:
 
 def test_one_cut_on_a_path_is_enough_and_the_gentler_one_is_taken() -> None:
     resources = [
-        {"id": "name", "kind": "name", "collateral": 0},
+        {"id": "evil.example", "kind": "name", "collateral": 0},
         {"id": "host", "kind": "hosting", "collateral": 500},
     ]
-    plan = made(graph(resources, (10, [["name", "host"]])))
-    assert plan.cuts == ("name",)
+    plan = made(graph(resources, (10, [["evil.example", "host"]])))
+    assert plan.cuts == ("evil.example",)
 
 
 def test_budgets_of_partners_and_jurisdictions_hold() -> None:
@@ -154,8 +154,8 @@ def test_collateral_can_outweigh_bots() -> None:
 
 GATES = [
     ({"id": "x", "kind": "name", "value": "co.jp"}, "public suffix"),
-    ({"id": "duckdns.org", "kind": "name"}, "public suffix"),
-    ({"id": "x", "kind": "name", "value": "no-ip.biz"}, "dynamic-DNS"),
+    ({"id": "duckdns.org", "kind": "name"}, "dynamic-DNS"),
+    ({"id": "x", "kind": "name", "value": "3322.org"}, "dynamic-DNS"),
     ({"id": "x", "kind": "name", "value": "Popular.EXAMPLE."}, "most used names"),
     ({"id": "x", "kind": "name", "value": "www.popular.example"}, "most used names"),
     ({"id": "x", "kind": "name", "rank": 12}, "most used names"),

@@ -62,11 +62,11 @@ def _sinkhole(resource: Resource, value: str, lists: Lists) -> str:
 def _everybodys(resource: Resource, value: str, lists: Lists) -> str:
     """Names that others live below, or that everybody uses."""
     named = resource.kind in NAMES or not resource.kind
-    if "public_suffix" in resource.marks or (named and listed_suffix(value)):
-        return "public suffix: strangers own the names below it; cut the name itself"
     parent = known.dynamic_dns_parent(value, lists.known) if named and "." in value else None
     if "dynamic_dns" in resource.marks or (parent is not None and parent == value):
         return "parent of a dynamic-DNS or hosting service: cut the host below it, not the parent"
+    if "public_suffix" in resource.marks or (named and listed_suffix(value)):
+        return "public suffix: strangers own the names below it; cut the name itself"
     if (
         "top_list" in resource.marks
         or resource.rank is not None
