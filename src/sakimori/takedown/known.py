@@ -49,7 +49,7 @@ CDN = frozenset({
     "azurefd.net", "trafficmanager.net", "edgecastcdn.net", "llnwd.net", "llnwi.net", "cdn77.org",
     "b-cdn.net", "kxcdn.com", "stackpathdns.com", "stackpathcdn.com", "incapdns.net",
     "impervadns.net", "sucuri.net", "cdngc.net", "wscdns.com", "alikunlun.com", "kunlunca.com",
-    "cdn.dnsv1.com", "gcdn.co", "googlehosted.com", "jsdelivr.net",
+    "cdn.dnsv1.com", "gcdn.co", "googlehosted.com",
 })  # fmt: skip
 CDN_ASNS = frozenset({
     "13335", "209242",  # Cloudflare
