@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sakimori.takedown.map._draft import Draft, Seen
@@ -17,11 +18,12 @@ from sakimori.takedown.map.model import Group, Material, Step, node_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
-
-    from sakimori.takedown.map.model import Contact, Crowd, Suspect
+    from sakimori.takedown.map.model import Contact, Crowd, Lore, Suspect
 
 EXAMPLES = 20  # hosts named per group
+MOST_LORE = 50  # controllers of a family that others report
+PEERS, GENERATOR, NOTHING_KNOWN = "peer-to-peer", "generated names", "nothing known"
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _Key = tuple[str, tuple[str, ...]]  # botnet, controllers
 UNASSIGNED = "unassigned"  # the botnet of bots that call what no botnet is known for
 
@@ -48,7 +50,8 @@ def begin(material: Material) -> Draft:
     _lines(draft, material.contacts, sets)
     for crowd in material.crowds:
         _crowd(draft, crowd, homes, scores)
-    draft.groups = _merged(draft.groups, material.peer_to_peer)
+    draft.groups = _merged(draft.groups, material)
+    _lore(draft, material.lore)
     for group in draft.groups:
         draft.node(group.id, "group", _label(group), bots=group.bots, botnet=group.botnet)
     if material.crowds and material.contacts:
@@ -60,7 +63,8 @@ def of_botnet(material: Material, botnet: str) -> Material:
     """Return the material of one botnet: its contacts, and crowds and suspects about them."""
     contacts = tuple(c for c in material.contacts if c.botnet == botnet)
     named = {c.controller for c in contacts}
-    named |= {w.value for w in material.ways if w.botnet == botnet}
+    named |= {w.value for w in material.ways if w.botnet in ("", "*", botnet)}
+    named |= {one.controller for one in material.lore if one.botnet == botnet}
     crowds = tuple(
         replace(c, botnet=botnet)
         for c in material.crowds
@@ -73,7 +77,8 @@ def of_botnet(material: Material, botnet: str) -> Material:
         crowds=crowds,
         suspects=tuple(s for s in material.suspects if s.controller in named),
         traits=tuple(t for t in material.traits if t.controller in named),
-        ways=tuple(w for w in material.ways if w.botnet == botnet),
+        ways=tuple(w for w in material.ways if w.botnet in ("", "*", botnet)),
+        lore=tuple(one for one in material.lore if one.botnet == botnet),
     )
 
 
@@ -184,25 +189,50 @@ def _crowd(
         draft.edge((group, node_id(controller), "calls"), crowd.source, seen)
 
 
-def _merged(groups: Iterable[Group], peer_to_peer: frozenset[str]) -> list[Group]:
-    """Return the groups, those of one id as one; who obeys peers, and who has no known way, is marked."""
+def _merged(groups: Iterable[Group], material: Material) -> list[Group]:
+    """Return the groups, those of one id as one; who has ways that are not known is marked so."""
     of_id: dict[str, Group] = {}
     for group in groups:
         before = of_id.get(group.id)
         bots = group.bots + (before.bots if before else 0)
         of_id[group.id] = replace(group, bots=bots)
-    return [_with_unknown(group, peer_to_peer) for group in of_id.values()]
+    return [_with_unknown(group, material) for group in of_id.values()]
 
 
-def _with_unknown(group: Group, peer_to_peer: frozenset[str]) -> Group:
-    """A list of peers is never whole, and bots that hang on nothing we know hang on something."""
-    peers = group.botnet in peer_to_peer or any(s.kind == "peer" for s in group.order)
-    if not peers and group.order:
+def _with_unknown(group: Group, material: Material) -> Group:
+    """A list of peers is never whole, made-up names go on, and nobody hangs on nothing."""
+    peers = group.botnet in material.peer_to_peer or any(s.kind == "peer" for s in group.order)
+    if peers:
+        source = PEERS
+    elif group.botnet in material.generators:
+        source = GENERATOR
+    elif not group.order:
+        source = NOTHING_KNOWN
+    else:
         return group
-    source = "peer-to-peer" if peers else "nothing known"
     return replace(
         group, order=(*group.order, Step("unknown", (), None, source)), peer_to_peer=peers
     )
+
+
+def _lore(draft: Draft, lore: Iterable[Lore]) -> None:
+    """Add what others report for a family; of many the newest, and how many are left out."""
+    of_botnet: defaultdict[tuple[str, str], list[Lore]] = defaultdict(list)
+    for one in lore:
+        of_botnet[one.botnet, one.family].append(one)
+    for (botnet, family), its in of_botnet.items():
+        name = f"family:{family.lower()}"
+        draft.node(name, "family", family)
+        for group in draft.groups:
+            if group.botnet == botnet:
+                draft.edge((group.id, name, "is of"), "finding")
+        if len(its) > MOST_LORE:
+            draft.warn("lore", count=len(its), family=family, shown=MOST_LORE)
+        newest = sorted(its, key=lambda one: one.first_seen or _LONG_AGO, reverse=True)
+        for one in newest[:MOST_LORE]:
+            draft.node(node_id(one.controller), controller_kind(one.controller))
+            seen = Seen(one.first_seen, None, 1)
+            draft.edge((name, node_id(one.controller), "is said to use"), one.source, seen)
 
 
 def seen_span(material: Material) -> tuple[datetime | None, datetime | None]:

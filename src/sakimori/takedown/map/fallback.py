@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from sakimori.errors import SourceError
 from sakimori.intel import Refusal, normalise
-from sakimori.takedown.map.build import controller_kind
+from sakimori.takedown.map.build import GENERATOR, NOTHING_KNOWN, controller_kind
 from sakimori.takedown.map.model import Step, Way, node_id, value_of
 
 if TYPE_CHECKING:
@@ -114,6 +114,10 @@ def with_orders(draft: Draft, ways: Iterable[Way], today: date, days: int = 30) 
         botnet: _steps(draft, botnet, [*of_botnet["*"], *of_botnet[botnet]]) for botnet in known
     }
     draft.groups = [_ordered(draft, group, plans[group.botnet]) for group in draft.groups]
+    for botnet in sorted(
+        {g.botnet for g in draft.groups if any(s.source == GENERATOR for s in g.order)}
+    ):
+        draft.warn("generator", botnet=botnet)
 
 
 def _steps(draft: Draft, botnet: str, ways: Iterable[Way]) -> list[Step]:
@@ -152,13 +156,18 @@ def day_node(botnet: str, step: Step) -> str:
 
 def _ordered(draft: Draft, group: Group, steps: list[Step]) -> Group:
     named = {t for step in steps for t in step.targets}
-    now = [s for s in group.order if not named.issuperset(s.targets) or s.kind == "unknown"]
-    unknown = [s for s in now if s.kind == "unknown"]
-    if steps and not group.peer_to_peer and not any(s.kind == "peer" for s in steps):
-        unknown = []  # the list says what was not known
-    called = [s for s in now if s.kind != "unknown"]
+    unknown = [s for s in group.order if s.kind == "unknown" and not _told(s.source, steps)]
+    called = [s for s in group.order if s.kind != "unknown" and not named.issuperset(s.targets)]
     for place, step in enumerate(steps, 1 + len(called)):
         target = day_node(group.botnet, step) if step.kind == "dga-day" else step.targets[0]
         draft.edge((group.id, target, "falls back to"), step.source)
         draft.facts.setdefault(target, {}).setdefault("place", place)
     return replace(group, order=(*called, *steps, *unknown))
+
+
+def _told(unknown: str, steps: Iterable[Step]) -> bool:
+    """Whether the list says what was not known. A list of peers is never whole."""
+    kinds = {step.kind for step in steps}
+    if unknown == GENERATOR:
+        return "dga-day" in kinds
+    return unknown == NOTHING_KNOWN and bool(kinds) and "peer" not in kinds

@@ -93,7 +93,12 @@ def _name(draft: Draft, node: str, of_name: dict[str, Registration]) -> None:
 
 
 def country_of(tld: str) -> str | None:
-    """Return the country whose law a registry is under: that of a two-letter name. ISO 3166."""
+    """Return the country whose law a registry is under: of a two-letter name, and of the largest.
+
+    Source: ISO 3166; the root zone database of IANA for com, net and org.
+    """
+    if tld in ("com", "net", "org"):
+        return "US"
     if len(tld) != 2 or not tld.isascii() or not tld.isalpha():
         return None
     return "GB" if tld == "uk" else tld.upper()

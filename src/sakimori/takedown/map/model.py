@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # From the bots outwards. The picture draws its columns, the tables their rows in this order.
 KINDS = (
-    "group", "controller_name", "controller_address", "peer", "url", "dead_drop", "dga_day",
+    "group", "family", "controller_name", "controller_address", "peer", "url", "dead_drop", "dga_day",
     "name", "address", "cert", "ja3s", "ja4s", "ja4", "uri", "name_server", "registrar", "registrant",
     "registry", "hosting", "asn", "upstream", "country",
 )  # fmt: skip
@@ -147,7 +147,7 @@ class Suspect:
     port: int | None = None
     families: tuple[str, ...] = ()
     sinkhole: bool = False
-    source: str = "finding"
+    said_by: tuple[str, ...] = ()  # "intel:NAME" of each source that lists it
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +218,17 @@ class Way:
     source: str = "analyst"
 
 
+@dataclass(frozen=True, slots=True)
+class Lore:
+    """A controller that others report for the family of a botnet; our bots may never call it."""
+
+    botnet: str
+    family: str
+    controller: str
+    source: str
+    first_seen: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
     """All that a map is built from. `sinkholes`: addresses and names known to be sinkholes."""
@@ -231,7 +242,9 @@ class Material:
     holdings: tuple[Holding, ...] = ()
     ways: tuple[Way, ...] = ()
     sinkholes: frozenset[str] = frozenset()
+    lore: tuple[Lore, ...] = ()
     peer_to_peer: frozenset[str] = frozenset()  # names of botnets whose bots obey each other
+    generators: frozenset[str] = frozenset()  # names of botnets whose bots make up names
 
 
 def node_id(value: str) -> str:

@@ -13,7 +13,8 @@ A group is isolated when each of its paths holds a cut resource. How paths come 
                    neither breaks the way, so neither is in the path
     an address     the address (partner: who hosts it, else the AS that announces it), and a route
                    to it taken away by the AS when hoster and AS are known
-    a URL          the URL, and what breaks its host
+    a URL          the URL, and what breaks its host; of a dead drop the URL only, for the site is
+                   not the botnet's
     names of a     one resource for all of them (partner: the registry), costing their number:
     generator's    a registry holds a day's names together or not at all; a single name is as a name
     day
@@ -78,10 +79,11 @@ def to_plan(
 ) -> dict[str, Any]:
     """Return the graph of a map as plain JSON values; deterministic. See the module for paths."""
     graph = _Graph(botnets.nodes, {**COSTS, **costs}, known, _by_relation(botnets))
+    hosts = {e.target for e in botnets.edges if e.relation == "is at"}
     for node in botnets.nodes.values():
         if node.kind == "controller_name":  # cutting these, too, harms nobody else
             graph.accused.update(_over(graph, node.id, "resolves to"))
-        elif node.kind == "name":
+        elif node.kind == "name" and node.id not in hosts:
             graph.below[public.registrable(value_of(node.id))] += 1
     groups = []
     for group in botnets.groups:
@@ -144,8 +146,10 @@ def _path(graph: _Graph, group: Group, step: Step) -> tuple[str, ...]:
 
 def _breaking(graph: _Graph, target: str, kind: str) -> list[str]:
     if target.startswith("url:"):
-        own = _resource(graph, target, "url", partner=_first(graph, target, "is at"))
         hosts = _over(graph, target, "is at")
+        own = _resource(graph, target, "url", partner=next(iter(hosts), None))
+        if kind == "dead-drop":
+            return [own]
         return [own, *(r for host in hosts for r in _breaking(graph, host, kind))]
     if target.startswith("name:"):
         return _of_name(graph, target)

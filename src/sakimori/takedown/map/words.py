@@ -39,6 +39,13 @@ REASONS: dict[str, Callable[[Translator, Mapping[str, Any]], str]] = {
         "{source} holds days beyond the next {days}, which are left out", **v
     ),
     "no_such_botnet": lambda say, v: say.tr("{source} names {botnet}, which is not on this map", **v),
+    "lore": lambda say, v: say.tr(
+        "{count} controllers are reported for the family {family}; the newest {shown} are shown", **v
+    ),
+    "generator": lambda say, v: say.tr(
+        "bots of {botnet} make up names: give those of the days ahead with --fallback, or their way"
+        " stays open", **v
+    ),
     "no_pdns": lambda say, _v: say.tr(
         "no passive DNS is at hand: related names are missing, and collateral is not known"
     ),
@@ -61,6 +68,7 @@ def kinds(say: Translator) -> dict[str, str]:
     """Return what each kind of node is called."""
     return {
         "group": say.tr("bot groups"),
+        "family": say.tr("families"),
         "controller_name": say.tr("controllers: names"),
         "controller_address": say.tr("controllers: addresses"),
         "peer": say.tr("known peers"),
@@ -89,6 +97,8 @@ def relations(say: Translator) -> dict[str, str]:
     """Return what each relation is called."""
     return {
         "calls": say.tr("calls"),
+        "is of": say.tr("is of"),
+        "is said to use": say.tr("is said to use"),
         "falls back to": say.tr("falls back to"),
         "resolves to": say.tr("resolves to"),
         "is an alias of": say.tr("is an alias of"),
