@@ -2,8 +2,8 @@
 
 The file replaces the table in one transaction, and touches no other table. Elements end by
 themselves (`timeout`), counted from the hour in which the file was written: an element may stay up
-to an hour too long, and the same list gives the same bytes within the hour. Networks that lie in
-each other are in sets of their own, since one interval set cannot hold both and end them apart.
+to an hour too long, and the same list gives the same bytes within the hour. Networks are in one set
+per prefix length: an interval set refuses networks that lie in each other, or would join them.
 Source: nft(8).
 """
 
@@ -80,7 +80,7 @@ def diff(before: str, after: str, options: Options) -> str:
     if old.keys() != new.keys():
         lines += [f"flush chain {TABLE} {chain}\n" for chain in _CHAINS]
         lines += _rules(new)
-        lines += [f"delete set {TABLE} {name}\n" for name in old.keys() - new.keys()]
+        lines += [f"delete set {TABLE} {name}\n" for name in sorted(old.keys() - new.keys())]
     return "".join(lines)
 
 
@@ -95,11 +95,9 @@ def _state(entries: Sequence[BlockEntry]) -> _State:
     for entry in _plain.of_kind(entries, "address"):
         name = "addr6" if _plain.is_v6(entry) else "addr4"
         state.setdefault(name, {})[entry.value] = _remark(entry)
-    networks = _plain.of_kind(entries, "cidr")
-    for version in (4, 6):
-        ours = [entry for entry in networks if _plain.is_v6(entry) == (version == 6)]
-        for depth, _, _, entry in _plain.depths(ours):
-            state.setdefault(f"net{version}_{depth}", {})[entry.value] = _remark(entry)
+    for entry in _plain.of_kind(entries, "cidr"):
+        name = f"net{6 if _plain.is_v6(entry) else 4}_{entry.value.partition('/')[2]}"
+        state.setdefault(name, {})[entry.value] = _remark(entry)
     return dict(sorted(state.items()))
 
 
