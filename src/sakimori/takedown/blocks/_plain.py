@@ -1,0 +1,69 @@
+"""What the formats that are plain lists of addresses and names share."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sakimori.takedown.blocks._contract import BlockEntry
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def of_kind(entries: Iterable[BlockEntry], *kinds: str) -> list[BlockEntry]:
+    """Return the entries of these kinds, in their order."""
+    return [entry for entry in entries if entry.kind in kinds]
+
+
+def is_v6(entry: BlockEntry) -> bool:
+    """Whether an address or network is IPv6."""
+    return ":" in entry.value
+
+
+def span(value: str) -> tuple[int, int]:
+    """Return the first and last address of an address or network, as numbers."""
+    if "/" not in value:
+        if ":" in value:
+            number = int(ipaddress.IPv6Address(value))
+        else:
+            a, b, c, d = value.split(".")
+            number = int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
+        return number, number
+    network = ipaddress.ip_network(value)
+    return int(network.network_address), int(network.broadcast_address)
+
+
+def depths(entries: Sequence[BlockEntry]) -> list[tuple[int, int, int, BlockEntry]]:
+    """Return (depth, first, last, entry) by address; depth counts the networks around an entry.
+
+    All entries are of one IP version. Networks either nest or are apart, so entries of one depth
+    never overlap.
+    """
+    spans = sorted((*_by_size(span(entry.value)), at) for at, entry in enumerate(entries))
+    ends: list[int] = []
+    found = []
+    for first, minus_last, at in spans:
+        while ends and ends[-1] < first:
+            ends.pop()
+        found.append((len(ends), first, -minus_last, entries[at]))
+        ends.append(-minus_last)
+    return found
+
+
+def _by_size(both: tuple[int, int]) -> tuple[int, int]:
+    return both[0], -both[1]
+
+
+def uncovered_names(entries: Sequence[BlockEntry]) -> list[BlockEntry]:
+    """Return the names that are not below another one of the list."""
+    names = {entry.value for entry in entries}
+    return [entry for entry in entries if not any(above in names for above in _above(entry.value))]
+
+
+def _above(name: str) -> Iterable[str]:
+    while name:
+        name = name.partition(".")[2]
+        yield name
