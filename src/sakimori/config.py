@@ -118,6 +118,7 @@ class Rdap:
     per_minute: int = 30  # queries to one server where the next line does not say
     servers: Mapping[str, int] = field(default_factory=dict)  # host: queries a minute
     timeout: float = 15.0  # seconds to wait for an answer
+    cache: Path = Path("~/.cache/sakimori/contacts.sqlite")  # where answers are kept
     tries: int = 3  # after "too many requests" or a broken connection
 
     def __post_init__(self) -> None:

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from sakimori.cli import allow, explain, hunt, intel, lake, simulate, tables, views
+from sakimori.cli import allow, explain, hunt, intel, lake, letter, notify, simulate, tables, views
 
-__all__ = ["allow", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]
+__all__ = [
+    "allow",
+    "explain",
+    "hunt",
+    "intel",
+    "lake",
+    "letter",
+    "notify",
+    "simulate",
+    "tables",
+    "views",
+]

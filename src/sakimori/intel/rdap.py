@@ -322,14 +322,12 @@ def http_client(settings: Rdap) -> httpx.Client:
     """Return a client with our name, time limits and few redirects. Raises SourceError."""
     import httpx  # noqa: PLC0415 - slow to import
 
-    from sakimori import __version__  # noqa: PLC0415
-
     try:
         return httpx.Client(
             timeout=settings.timeout,
             follow_redirects=True,
             max_redirects=3,
-            headers={"User-Agent": f"sakimori/{__version__} (abuse contact look-up)"},
+            headers={"User-Agent": "sakimori (abuse contact look-up)"},
         )
     except (ValueError, OSError) as error:  # a proxy in the environment that is none
         raise SourceError(f"no look-ups are possible: {error}") from error

@@ -64,26 +64,38 @@ class Schedule:
 
 
 def randomise(
-    providers: Iterable[str], waves: int, seed: str, sizes: Mapping[str, int] | None = None
+    providers: Iterable[str],
+    waves: int,
+    seed: str,
+    sizes: Mapping[str, int] | None = None,
+    before: Schedule | None = None,
 ) -> Schedule:
     """Draw a stepped wedge: each provider into one of `waves` waves, told one wave after another.
 
     Providers not told yet are the comparison for those told already. With `sizes` (bots per
     provider) the draw is made inside blocks of providers of like size, so that every wave holds
     about as many bots. The draw is by SHA-256 of seed and name: no generator's version matters,
-    and nobody can choose the order after seeing who is in it.
+    and nobody can choose the order after seeing who is in it. Providers drawn `before` keep their
+    wave; only new ones are drawn.
 
-    Raises ConfigError for fewer than one wave or an empty seed. Source of the design: Hussey and
+    Raises ConfigError for fewer than one wave, an empty seed, or a draw before with another seed or
+    number of waves: an order is drawn once. Source of the design: Hussey and
     Hughes 2007, stepped wedge cluster randomised trials.
     """
     if waves < 1:
         raise ConfigError(f"{waves} waves are too few", hint="at least 1")
     if not seed:
         raise ConfigError("the order has no seed", hint="any text or number; it is recorded")
-    by_lot = sorted(set(providers), key=lambda p: (_lot(seed, p), p))
+    if before is not None and (before.seed != seed or len(before.waves) != waves):
+        raise ConfigError(
+            f"the order was drawn already: {len(before.waves)} waves, seed {before.seed!r}",
+            hint="use these again; who draws twice can choose the result",
+        )
+    drawn = [list(wave) for wave in before.waves] if before else [[] for _ in range(waves)]
+    new = set(providers).difference(*drawn)
+    by_lot = sorted(new, key=lambda p: (_lot(seed, p), p))
     if sizes:
         by_lot.sort(key=lambda p: -sizes.get(p, 0))
-    drawn: list[list[str]] = [[] for _ in range(waves)]
     for start in range(0, len(by_lot), waves):
         block = by_lot[start : start + waves]
         order = _permuted(waves, f"{seed}\x1f{start}")

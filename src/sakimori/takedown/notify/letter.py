@@ -136,8 +136,10 @@ def _harm(say: Translator) -> list[str]:
             "Many people think: there is nothing important on my PC, so it does not matter. It "
             "does, because the device is used against others."
         ),
-        say.tr("It sends spam and fraud mails by the thousand, in your name."),
-        say.tr("It attacks hospitals, shops and offices together with thousands of other bots."),
+        say.tr("It can be made to send spam and fraud mails by the thousand, from your line."),
+        say.tr(
+            "It can be made to attack hospitals, shops and offices, with thousands of other bots."
+        ),
         say.tr("It can read along: passwords, bank and shopping accounts, photographs."),
         say.tr("It may lock your files for ransom whenever its owner decides to."),
     ]
@@ -175,7 +177,7 @@ def _cold(text: str) -> str:
 
 def _what(say: Translator, event: VictimEvent) -> str:
     sentences = {
-        "sinkhole": say.tr("called a server of the criminals, which is now under our control"),
+        "sinkhole": say.tr("called a server that was taken from the criminals"),
         "cnc_log": say.tr("took orders from a server of the criminals"),
         "crawler": say.tr("answered as a member of the botnet"),
         "honeypot": say.tr("attacked another computer"),

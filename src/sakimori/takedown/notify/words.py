@@ -36,12 +36,12 @@ def cold(text: str) -> str:
 
 def subject(say: Translator, events: Sequence[VictimEvent], occasion: Occasion, tlp: str) -> str:
     """Return the subject. It names no address and no botnet: it is readable by everyone."""
-    told = say.tr("Infected computers in your network: {ips} addresses, {events} events",
+    told = say.tr("Infected computers in your network (addresses: {ips}, events: {events})",
                   ips=len({e.ip for e in events}), events=len(events))  # fmt: skip
     if occasion.kind == "reminder":
         told = say.tr("Reminder {number}: {subject}", number=occasion.number, subject=told)
     if occasion.kind == "escalation":
-        told = say.tr("Please help: a provider does not answer ({ips} infected addresses)",
+        told = say.tr("Please help: a provider does not answer (infected addresses: {ips})",
                       ips=len({e.ip for e in events}))  # fmt: skip
     return f"[TLP:{tlp.upper()}] {told}"
 
@@ -69,9 +69,9 @@ def opening(say: Translator, name: str, occasion: Occasion) -> Iterator[str]:
 def what_was_seen(say: Translator, events: Sequence[VictimEvent]) -> Iterator[str]:
     """Give what happened and how it is known."""
     yield say.tr(
-        "Computers at {ips} addresses of your network behaved as bots: someone else commands them, "
-        "mostly without their owners' knowledge. We saw this {events} times, from {first} to "
-        "{last} (UTC).",
+        "Computers of your network (addresses: {ips}) behaved as bots: someone else commands them, "
+        "mostly without their owners' knowledge. They were seen from {first} to {last} UTC (events: "
+        "{events}).",
         ips=len({e.ip for e in events}), events=len(events),
         first=_minute(events[0]), last=_minute(events[-1]),
     )  # fmt: skip
@@ -80,7 +80,7 @@ def what_was_seen(say: Translator, events: Sequence[VictimEvent]) -> Iterator[st
     ways = _ways(say)
     for seen in sorted({e.seen for e in events}):
         count = sum(e.seen == seen for e in events)
-        yield say.tr("- {way} ({events} events)", way=ways[seen], events=count)
+        yield say.tr("- {way} (events: {events})", way=ways[seen], events=count)
     yield ""
 
 
