@@ -346,13 +346,17 @@ def settings_page() -> str:
         order,
         f"```toml\n{SETTINGS_EXAMPLE}\n```",
         "## Top level",
-        settings_of(config.Settings, top, skip=("engine", "import_", "detector")),
+        settings_of(config.Settings, top, skip=("engine", "import_", "mail", "rdap", "detector")),
         "The private ranges are: " + ", ".join(map(code, config.DEFAULT_INTERNAL)) + ".",
         "## [engine]",
         settings_of(config.Engine, fields_of(config, "Engine")),
         "## [import]",
         settings_of(config.Import, fields_of(config, "Import")),
         "`[import.columns.NAME]` is a column map: see [formats](formats.md#a-table-of-your-own).",
+        "## [mail]",
+        settings_of(config.Mail, fields_of(config, "Mail")),
+        "## [rdap]",
+        settings_of(config.Rdap, fields_of(config, "Rdap")),
         "## [detector.NAME]",
         "Each detector's keys are on the page of the [detectors](detectors.md): "
         + ", ".join(f"[{d.NAME}](detectors/{d.NAME}.md)" for d in detectors.BUILTIN)

@@ -72,6 +72,63 @@ class Import:
             ) from error
 
 
+TLS = ("starttls", "tls", "none")
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """[mail]: who writes notices, and the server that takes them."""
+
+    sender: str = ""  # address that notices come from, and where answers go
+    organisation: str = ""  # your name, as receivers should read it
+    about: str = ""  # where receivers can ask: a telephone number or a page
+    host: str = ""  # SMTP server; empty: nothing can be sent
+    port: int = 0  # 0: 587 for starttls, 465 for tls, 25 for none
+    tls: str = "starttls"  # "starttls", "tls", or "none" to a server on this machine only
+    ca_file: Path | None = None  # certificates to trust instead of the system's
+    user: str = ""  # name to log in with; empty: no login
+    password_file: Path | None = None  # file whose first line is the password
+    timeout: float = 30.0  # seconds to wait for the server
+    keyring: Path | None = None  # GnuPG's home folder with the receivers' public keys
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown kind of TLS, mail in clear over a network, and half a login."""
+        if self.tls not in TLS:
+            raise ConfigError(f"tls is {self.tls!r}", hint="starttls, tls or none")
+        if self.tls == "none" and self.host and self.host not in _LOOPBACK:
+            raise ConfigError(
+                f"mail to {self.host} would travel in clear",
+                hint='set tls to "starttls" or "tls"; "none" is for a server on this machine',
+            )
+        if self.user and self.password_file is None:
+            raise ConfigError("user is set without password_file")
+        if not 0 <= self.port <= 65535 or self.timeout <= 0:
+            raise ConfigError(f"port {self.port} or timeout {self.timeout} is out of range")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rdap:
+    """[rdap]: how abuse contacts are looked up."""
+
+    bootstrap: str = (
+        "https://data.iana.org/rdap"  # folder of ipv4.json, ipv6.json, asn.json, dns.json
+    )
+    days: int = 30  # an answer is used again for this long
+    per_minute: int = 30  # queries to one server where the next line does not say
+    servers: Mapping[str, int] = field(default_factory=dict)  # host: queries a minute
+    timeout: float = 15.0  # seconds to wait for an answer
+    cache: Path = Path("~/.cache/sakimori/contacts.sqlite")  # where answers are kept
+    tries: int = 3  # after "too many requests" or a broken connection
+
+    def __post_init__(self) -> None:
+        """Refuse a pace of nothing and a bootstrap that is no web address."""
+        if not self.bootstrap.startswith(("https://", "http://")):
+            raise ConfigError(f"bootstrap is {self.bootstrap!r}, no https:// address")
+        if min(self.per_minute, self.tries, *self.servers.values(), 1) < 1 or self.days < 0:
+            raise ConfigError("per_minute, servers and tries are at least 1, days at least 0")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings of a run. `detector` and `verdict` are filled by their own dataclasses."""
@@ -81,6 +138,8 @@ class Settings:
     internal: tuple[str, ...] = ()  # CIDRs of the inside; empty: the private ranges
     engine: Engine = field(default_factory=Engine)
     import_: Import = field(default_factory=Import)
+    mail: Mail = field(default_factory=Mail)
+    rdap: Rdap = field(default_factory=Rdap)
     detector: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -179,9 +238,12 @@ def _settings(values: dict[str, Any], where: str) -> Settings:
         del values[key]
     engine = fill(Engine, values.pop("engine", {}), f"{where} [engine]")
     import_ = fill(Import, values.pop("import", {}), f"{where} [import]")
+    mail = fill(Mail, values.pop("mail", {}), f"{where} [mail]")
+    rdap = fill(Rdap, values.pop("rdap", {}), f"{where} [rdap]")
     if "import_" in values:
         raise ConfigError("unknown key 'import_'; did you mean 'import'?", where=where)
-    return fill(Settings, {**values, "engine": engine, "import_": import_}, where)
+    sections = {"engine": engine, "import_": import_, "mail": mail, "rdap": rdap}
+    return fill(Settings, {**values, **sections}, where)
 
 
 def fill(cls: type[T], values: Mapping[str, Any], where: str) -> T:

@@ -8,3 +8,17 @@ __all__ = ["allow", "explain", "hunt", "intel", "lake", "plan", "simulate", "tab
 from sakimori.cli import allow, block, explain, hunt, intel, lake, simulate, tables, views
 
 __all__ = ["allow", "block", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]
+from sakimori.cli import allow, explain, hunt, intel, lake, letter, notify, simulate, tables, views
+
+__all__ = [
+    "allow",
+    "explain",
+    "hunt",
+    "intel",
+    "lake",
+    "letter",
+    "notify",
+    "simulate",
+    "tables",
+    "views",
+]
