@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from sakimori.cli import allow, explain, hunt, intel, lake, plan, simulate, tables, views
-
-__all__ = ["allow", "explain", "hunt", "intel", "lake", "plan", "simulate", "tables", "views"]
-from sakimori.cli import allow, block, explain, hunt, intel, lake, simulate, tables, views
-
-__all__ = ["allow", "block", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]
-from sakimori.cli import allow, explain, hunt, intel, lake, letter, notify, simulate, tables, views
+from sakimori.cli import (
+    allow,
+    block,
+    explain,
+    hunt,
+    intel,
+    lake,
+    letter,
+    notify,
+    plan,
+    simulate,
+    tables,
+    views,
+)
 
 __all__ = [
     "allow",
+    "block",
     "explain",
     "hunt",
     "intel",
     "lake",
     "letter",
     "notify",
+    "plan",
     "simulate",
     "tables",
     "views",
