@@ -5,6 +5,7 @@ from __future__ import annotations
 from sakimori.cli import (
     allow,
     block,
+    case,
     explain,
     hunt,
     intel,
@@ -20,6 +21,7 @@ from sakimori.cli import (
 __all__ = [
     "allow",
     "block",
+    "case",
     "explain",
     "hunt",
     "intel",

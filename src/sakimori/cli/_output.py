@@ -10,7 +10,7 @@ from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from sakimori.cli._app import Format
-from sakimori.hostile import csv_safe, is_unsafe, visible
+from sakimori.hostile import csv_safe, defanged, is_unsafe, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -119,6 +119,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     return str(value)
+
+
+def shown(text: str) -> str:
+    """Return a value for a line to people: visible, short, no live link."""
+    return defanged(text, 200)
 
 
 def say(text: str) -> None:

@@ -97,3 +97,57 @@ class RunRow(Base):
     seconds: Mapped[float]
     settings: Mapped[dict[str, Any]]
     result: Mapped[dict[str, Any]]
+
+
+class CaseRow(Base):
+    """One takedown. What happened in it stands in its chain of evidence; here is what holds now."""
+
+    __tablename__ = "case"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    botnets: Mapped[list[str]]
+    opened: Mapped[datetime]
+    opened_by: Mapped[str]
+    closed: Mapped[datetime | None]
+    tlp: Mapped[str]
+    approvals: Mapped[int]  # how many different people must approve each act
+
+
+class AuthorityRow(Base):
+    """Why we may act on something: our own network, an agreement, a court's order."""
+
+    __tablename__ = "authority"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case: Mapped[str] = mapped_column(index=True)
+    kind: Mapped[str]
+    covers: Mapped[list[str]]
+    reference: Mapped[str]
+    file_sha256: Mapped[str]
+    added: Mapped[datetime]
+    added_by: Mapped[str]
+    expires: Mapped[datetime | None]
+
+
+class ProposalRow(Base):
+    """One act that was proposed: what, why, until when, and how it is undone."""
+
+    __tablename__ = "proposal"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case: Mapped[str] = mapped_column(index=True)
+    kind: Mapped[str]  # block, sinkhole, notify, share
+    what: Mapped[dict[str, Any]]
+    why: Mapped[str]
+    created: Mapped[datetime]
+    created_by: Mapped[str]
+    expires: Mapped[datetime | None]
+    state: Mapped[str]  # proposed, done, undone, rejected
+
+
+class ApprovalRow(Base):
+    """One person's yes to one proposal."""
+
+    __tablename__ = "approval"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    proposal: Mapped[int] = mapped_column(index=True)
+    by: Mapped[str]
+    at: Mapped[datetime]
+    note: Mapped[str]

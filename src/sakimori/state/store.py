@@ -73,7 +73,7 @@ class Store:
         self._engine = create_engine(url)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _sqlite_manners)
-        with self._session() as session:
+        with self.session() as session:
             Base.metadata.create_all(session.connection())
             meta = session.get(Meta, 1)
             if meta is None:
@@ -93,42 +93,42 @@ class Store:
 
     def sources(self) -> list[SourceRecord]:
         """Return every imported source, oldest first."""
-        with self._session() as session:
+        with self.session() as session:
             rows = session.scalars(select(SourceRow).order_by(SourceRow.imported, SourceRow.path))
-            return [SourceRecord(**_values(row)) for row in rows]
+            return [SourceRecord(**values_of(row)) for row in rows]
 
     def head_lengths(self) -> list[int]:
         """Return the lengths of heads on record, longest first."""
-        with self._session() as session:
+        with self.session() as session:
             lengths = session.scalars(select(SourceRow.head_length).distinct())
             return sorted(lengths, reverse=True)
 
     def sources_by_head(self, head_hash: str) -> list[SourceRecord]:
         """Return the sources that begin with these bytes, longest first."""
-        with self._session() as session:
+        with self.session() as session:
             rows = session.scalars(
                 select(SourceRow)
                 .where(SourceRow.head_hash == head_hash)
                 .order_by(SourceRow.length.desc())
             )
-            return [SourceRecord(**_values(row)) for row in rows]
+            return [SourceRecord(**values_of(row)) for row in rows]
 
     def record(self, source: SourceRecord, add: Iterable[Any], drop: Iterable[str]) -> None:
         """Write a source with its new parts and without the dropped ones, all or nothing."""
-        with self._session() as session:
-            session.merge(SourceRow(**_values(source)))
+        with self.session() as session:
+            session.merge(SourceRow(**values_of(source)))
             session.execute(delete(PartRow).where(PartRow.path.in_(list(drop))))
-            session.add_all(PartRow(**_values(part)) for part in add)
+            session.add_all(PartRow(**values_of(part)) for part in add)
 
     def replace_parts(self, add: Iterable[Any], drop: Iterable[str]) -> None:
         """Swap parts (compaction, retention), all or nothing."""
-        with self._session() as session:
+        with self.session() as session:
             session.execute(delete(PartRow).where(PartRow.path.in_(list(drop))))
-            session.add_all(PartRow(**_values(part)) for part in add)
+            session.add_all(PartRow(**values_of(part)) for part in add)
 
     def parts(self, table: str | None = None) -> list[PartRow]:
         """Return the lake's parts, by day and path."""
-        with self._session() as session:
+        with self.session() as session:
             query = select(PartRow).order_by(PartRow.day, PartRow.path)
             rows = session.scalars(query.where(PartRow.table == table) if table else query)
             return list(rows)
@@ -137,21 +137,21 @@ class Store:
 
     def allow(self, entry: AllowEntry) -> int:
         """Add an entry; its id is given. Returns the id."""
-        with self._session() as session:
-            row = AllowRow(**{**_values(entry), "id": None})
+        with self.session() as session:
+            row = AllowRow(**{**values_of(entry), "id": None})
             session.add(row)
             session.flush()
             return row.id
 
     def allowed(self) -> list[AllowEntry]:
         """Return every entry, also those that have expired."""
-        with self._session() as session:
+        with self.session() as session:
             rows = session.scalars(select(AllowRow).order_by(AllowRow.id))
-            return [AllowEntry(**_values(row)) for row in rows]
+            return [AllowEntry(**values_of(row)) for row in rows]
 
     def disallow(self, number: int) -> bool:
         """Remove an entry; False when there is none of that id."""
-        with self._session() as session:
+        with self.session() as session:
             row = session.get(AllowRow, number)
             if row is not None:
                 session.delete(row)
@@ -161,23 +161,24 @@ class Store:
 
     def record_run(self, run: RunRecord) -> None:
         """Keep a hunt."""
-        with self._session() as session:
-            session.add(RunRow(**_values(run)))
+        with self.session() as session:
+            session.add(RunRow(**values_of(run)))
 
     def last_run(self) -> RunRecord | None:
         """Return the newest hunt, or None."""
-        with self._session() as session:
+        with self.session() as session:
             newest = select(RunRow).order_by(RunRow.started.desc(), RunRow.id.desc()).limit(1)
             row = session.scalars(newest).first()
-            return RunRecord(**_values(row)) if row else None
+            return RunRecord(**values_of(row)) if row else None
 
     def count(self) -> int:
         """Return how many sources there are."""
-        with self._session() as session:
+        with self.session() as session:
             return session.scalar(select(func.count()).select_from(SourceRow)) or 0
 
     @contextmanager
-    def _session(self) -> Iterator[Session]:
+    def session(self) -> Iterator[Session]:
+        """Give a transaction: kept when the block ends well. Raises StateError."""
         try:
             with Session(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
@@ -190,7 +191,7 @@ class Store:
             ) from error
 
 
-def _values(thing: Any) -> dict[str, Any]:
+def values_of(thing: Any) -> dict[str, Any]:
     """Return the columns of a row, or the fields of a record, by name."""
     if hasattr(thing, "__table__"):
         return {c.key: getattr(thing, c.key) for c in thing.__table__.columns}

@@ -18,6 +18,7 @@ from sakimori.takedown.map.model import Group, Material, Step, node_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
     from sakimori.takedown.map.model import Contact, Crowd, Lore, Suspect
 
 EXAMPLES = 20  # hosts named per group

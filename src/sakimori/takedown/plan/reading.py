@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 _MARKS = ("sinkhole", "public_suffix", "dynamic_dns", "top_list")
 # How map builders call the number of other names on an address.
 _SHARED = ("shared_names", "other_names", "names_on_address", "shared_with", "names")
+_SPACES = (
+    "name",
+    "address",
+    "peer",
+    "url",
+    "route",
+    "hold",
+    "domain",
+    "ip",
+)  # before a value in ids
 _RANK = ("rank", "top_rank", "toplist_rank")
 
 
@@ -104,9 +114,9 @@ def _resource(entry: Any, where: str) -> Resource:
 
 
 def _value_in(ident: str) -> str:
-    """Return what an id such as `name:evil.example` is about."""
-    kind, colon, rest = ident.partition(":")
-    return rest if colon and kind.isalpha() and rest and ":" not in rest else ident
+    """Return what an id such as `name:evil.example` or `route:2001:db8::1` is about."""
+    space, colon, rest = ident.partition(":")
+    return rest if colon and rest and space in _SPACES else ident
 
 
 def _group(entry: Any, where: str, resources: Mapping[str, Resource]) -> Group:
