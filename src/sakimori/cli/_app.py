@@ -18,12 +18,16 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 allow = typer.Typer(help="Set findings aside, with a reason, and undo it.", no_args_is_help=True)
+evidence = typer.Typer(
+    help="Keep evidence that others can check: a sealed chain of records.", no_args_is_help=True
+)
 intel = typer.Typer(help="Import and list what others know.", no_args_is_help=True)
 case = typer.Typer(
     help="Take a botnet down: plan, approve, cut, tell, measure, prove.", no_args_is_help=True
 )
 lake = typer.Typer(help="Keep the stored telemetry tidy.", no_args_is_help=True)
 app.add_typer(allow, name="allow")
+app.add_typer(evidence, name="evidence")
 app.add_typer(intel, name="intel")
 app.add_typer(lake, name="lake")
 app.add_typer(case, name="case")

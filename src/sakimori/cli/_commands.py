@@ -33,3 +33,6 @@ __all__ = [
     "tables",
     "views",
 ]
+from sakimori.cli import allow, evidence, explain, hunt, intel, lake, simulate, tables, views
+
+__all__ = ["allow", "evidence", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]

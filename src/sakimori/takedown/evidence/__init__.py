@@ -24,11 +24,11 @@ from sakimori.takedown.evidence.seal import (
     make_key,
     read_public,
     rotate,
-    seal,
+    seal_chain,
 )
 
 __all__ = [
     "KINDS", "TLP", "Chain", "Entry", "Exported", "Head", "Key", "Object", "Problem", "Public",
     "Record", "Redaction", "Report", "Transfer", "Wanted", "canonical", "export", "load_key",
-    "make_key", "read_public", "rotate", "seal", "transfer", "verify",
+    "make_key", "read_public", "rotate", "seal_chain", "transfer", "verify",
 ]  # fmt: skip

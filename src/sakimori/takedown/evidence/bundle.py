@@ -115,7 +115,7 @@ class _Making:
     leaks: list[str] = field(default_factory=list)
     earlier: dict[str, Any] = field(default_factory=dict)  # bundle.json of the source
     plan: Plan = field(default_factory=redaction.Plan)
-    walk: Walk = field(default_factory=Walk)
+    walk: Walk = field(default_factory=lambda: Walk(any_key=True))
 
     def run(self, out: Path) -> Exported:
         """Gather every file of the bundle in `parts`."""

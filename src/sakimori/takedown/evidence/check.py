@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sakimori.takedown.evidence.archive import Files
+    from sakimori.takedown.evidence.report import StampSeen
     from sakimori.takedown.evidence.seal import Public, Statement
 
 MANIFEST, OPENINGS, SUMS, SIGNATURE = (
@@ -49,6 +50,7 @@ class Checking:
     sizes: dict[str, int]
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    sums: bytes | None = None  # SHA256SUMS
     hashes: dict[str, str] = field(default_factory=dict)
     manifest: dict[str, Any] = field(default_factory=dict)
 
@@ -79,6 +81,7 @@ def verify(path: Path, keys: Sequence[Public] = (), roots: Sequence[bytes] = ())
         else:
             _hash_all(checking, [n for n in checking.sizes if n.startswith(OBJECTS + "/")])
         _records(checking, bundle=bundle)
+        walk.end()
         _objects(checking, bundle=bundle)
         _seal_files(checking, bundle=bundle)
         if bundle:
@@ -125,9 +128,11 @@ def _hash(file: IO[bytes]) -> str:
 
 def _sums(checking: Checking) -> None:
     """Check every file against SHA256SUMS: changed, missing, or not listed."""
-    text = _read(checking, SUMS, 256 << 20)
+    checking.sums = _read(checking, SUMS, 256 << 20)
+    if checking.sums is None:
+        return
     listed: dict[str, str] = {}
-    for number, line in enumerate((text or b"").decode("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(checking.sums.decode("utf-8", "replace").splitlines(), 1):
         match = _SUM.fullmatch(line)
         if match is None or match[2] in listed:
             checking.wrong("format", f"{SUMS}:{number}", "this line names no file, or one twice")
@@ -146,7 +151,8 @@ def _sums(checking: Checking) -> None:
 
 def _signature(checking: Checking) -> None:
     """Check who signed the list of files."""
-    text, signature = _read(checking, SUMS, 256 << 20), b""
+    if checking.sums is None:
+        return
     if SIGNATURE not in checking.sizes:
         checking.wrong("unsigned", SUMS, "the list of files is not signed, so anyone can change it")
         return
@@ -158,7 +164,7 @@ def _signature(checking: Checking) -> None:
         checking.wrong("key", SIGNER, str(error))
         return
     walk = checking.walk
-    if not signer.signed(text or b"", signature):
+    if not signer.signed(checking.sums, signature):
         checking.wrong("signature", SUMS, "the signature of the list of files does not hold")
     elif walk.trusted and signer.fingerprint not in walk.trusted:
         wanted = " or ".join(k[:16] for k in walk.expected) or "the key that sealed the chain"
@@ -312,8 +318,10 @@ def _report(checking: Checking, path: Path, form: str) -> Report:
     for stamp in stamps:
         if stamp.status == "wrong":
             checking.wrong("stamp", f"record {stamp.record}", stamp.reason)
-    if not any(s.holds for s in walk.seals):
-        checking.wrong("unsigned", CHAIN, "no seal holds, so anyone could have made this chain")
+    if not any(s.holds and s.trusted for s in walk.seals):
+        checking.wrong(
+            "unsigned", CHAIN, "no seal by a known key holds, so anyone could have made this chain"
+        )
     return Report(
         path=str(path),
         form=form,
@@ -329,16 +337,20 @@ def _report(checking: Checking, path: Path, form: str) -> Report:
         stamps=stamps,
         left_out=_left_out(checking),
         problems=(*checking.problems, *walk.problems),
-        warnings=(*checking.warnings, *walk.warnings, *_doubts(checking)),
+        warnings=(*checking.warnings, *walk.warnings, *_doubts(walk, stamps)),
     )
 
 
-def _doubts(checking: Checking) -> Iterator[str]:
+def _doubts(walk: Walk, stamps: Sequence[StampSeen]) -> Iterator[str]:
     """Give what this verification does not prove."""
-    walk = checking.walk
     if not walk.expected:
         yield "no key was named, so this shows that one key signed it, not whose: compare the fingerprint"
     if walk.waiting:
         yield f"{walk.waiting} records are not sealed: records could be cut from the end unseen"
     if walk.elsewhere:
         yield f"{walk.elsewhere} objects are named by hash only; their bytes were not checked"
+    sealed = max((s.record for s in walk.seals if s.holds), default=0)
+    if not any(s.seal >= sealed for s in stamps if s.status in ("trusted", "unchecked")):
+        yield "no stamping authority vouches for the time of the last seal"
+    if any(s.status == "unchecked" for s in stamps):
+        yield "a stamp is not checked against a certificate of yours: --tsa-cert FILE"

@@ -66,11 +66,7 @@ def _rows(record: Record, say: Translator) -> list[tuple[str, str, bool]]:
         (say.tr("actor"), gone if record.actor is None else shown(record.actor), record.actor is None),
         (say.tr("program"), shown(record.tool), False),
     ]  # fmt: skip
-    rows += [
-        (shown(name), shown(_readable(name, value, record.kind)), False)
-        for name, value in record.body.items()
-        if record.kind not in SELF_PROVING or name not in _FOR_PROGRAMS
-    ]
+    rows += [(shown(name), shown(value), False) for name, value in for_people(record).items()]
     rows += [
         (shown(part.removeprefix("field ")), gone, True)
         for part in record.left_out
@@ -90,11 +86,15 @@ def _rows(record: Record, say: Translator) -> list[tuple[str, str, bool]]:
     return rows
 
 
-def _readable(name: str, value: Any, kind: str) -> Any:
-    """Return the text of a seal on one line; other values as they are."""
-    if kind in SELF_PROVING and name == "statement" and isinstance(value, str):
-        return value.strip().replace("\n", "; ")
-    return value
+def for_people(record: Record) -> dict[str, Any]:
+    """Return the body of a record without what only programs read: keys, signatures, replies."""
+    if record.kind not in SELF_PROVING:
+        return dict(record.body)
+    return {
+        name: value.strip().replace("\n", "; ") if isinstance(value, str) else value
+        for name, value in record.body.items()
+        if name not in _FOR_PROGRAMS
+    }
 
 
 def record_html(record: Record, lang: str) -> str:

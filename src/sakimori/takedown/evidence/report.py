@@ -30,13 +30,17 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class SealSeen:
-    """A seal: its record, how many records it covers, whose key, when, and whether it holds."""
+    """A seal: its record, how many records it covers, whose key, and when.
+
+    `holds`: signature and hash are right. `trusted`: the key is an expected one, or a successor's.
+    """
 
     record: int
     records: int
     key: str
     time: str
     holds: bool
+    trusted: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,7 +192,7 @@ def _public_of(key: Ed25519PrivateKey) -> Public:
 # Seals
 
 
-def seal(chain: Chain, key: Key, *, actor: str, time: datetime, tool: str) -> Record:
+def seal_chain(chain: Chain, key: Key, *, actor: str, time: datetime, tool: str) -> Record:
     """Sign the chain's head, add that as a record, and write it as two files in `seals/`.
 
     Raises SourceError when there is nothing to seal, StateError when it cannot be written.

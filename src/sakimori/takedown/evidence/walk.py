@@ -21,9 +21,13 @@ SELF_PROVING = ("seal", "stamp", "key")  # each carries its own signature; other
 
 @dataclass
 class Walk:
-    """What a walk has seen so far. `expected`: fingerprints of keys that the caller trusts."""
+    """What a walk has seen so far.
+
+    `expected`: fingerprints of keys that the caller trusts; `any_key`: whoever signed is trusted.
+    """
 
     expected: tuple[str, ...] = ()
+    any_key: bool = False
     count: int = 0
     previous: str = NOTHING_BEFORE
     seq: int = 0
@@ -40,6 +44,7 @@ class Walk:
     left_out: list[tuple[int, str]] = field(default_factory=list)
     _hashes: bytearray = field(default_factory=bytearray)
     _waiting: list[int] = field(default_factory=list)  # records that no seal covers yet
+    _doubted: list[tuple[int, Problem]] = field(default_factory=list)  # signed by unknown keys
     _back: int = 0
 
     def __post_init__(self) -> None:
@@ -127,25 +132,29 @@ class Walk:
         holds = statement.signer.signed(statement.text, statement.signature)
         if not holds:
             self.wrong("signature", "its signature does not hold")
-        if not self._known(statement, holds=holds):
-            holds = False
+        known = self._known(statement, holds=holds)
         if statement.kind == "seal":
-            self._sealed(record, statement, holds=holds)
-        elif holds and statement.new:
+            self._sealed(record, statement, holds=holds, known=known)
+        elif holds and known and statement.new:
             self._trusted.add(statement.new.fingerprint)
 
     def _known(self, statement: Statement, *, holds: bool) -> bool:
-        """Whether we trust who signed. Where no key was named, the first good one is taken."""
+        """Whether we trust who signed. Where no key was named, the first good one is taken.
+
+        Another key is a problem unless a later seal by a trusted key covers this record: so who
+        knows only the newest key can verify a chain that older keys sealed first.
+        """
         signer = statement.signer.fingerprint
         if not self.expected and not self.seals and holds:
             self._trusted.add(signer)
-        if signer in self._trusted:
+        if self.any_key or signer in self._trusted:
             return True
         wanted = " or ".join(k[:16] for k in self.expected) or "the key of the first seal"
-        self.wrong("key", f"it is signed by the key {signer[:16]}, not by {wanted}")
+        message = f"it is signed by the key {signer[:16]}, not by {wanted}"
+        self._doubted.append((self.count, Problem("key", f"record {self.count}", message)))
         return False
 
-    def _sealed(self, record: Record, statement: Statement, *, holds: bool) -> None:
+    def _sealed(self, record: Record, statement: Statement, *, holds: bool, known: bool) -> None:
         if self.hash_at(statement.records) != statement.head or statement.records >= self.count:
             holds = False
             self.wrong(
@@ -154,10 +163,16 @@ class Walk:
             )
         self.seals.append(
             SealSeen(record.seq, statement.records, statement.signer.fingerprint,
-                     statement.time, holds)
+                     statement.time, holds, known)
         )  # fmt: skip
-        if holds:
+        if holds and known:
             self._waiting = [n for n in self._waiting if n > statement.records]
+            self._doubted = [d for d in self._doubted if d[0] > statement.records]
+
+    def end(self) -> None:
+        """Turn what no trusted seal covers into problems."""
+        self.problems += [problem for _number, problem in self._doubted]
+        self._doubted = []
 
     @property
     def waiting(self) -> int:
