@@ -20,7 +20,12 @@ app = typer.Typer(
 allow = typer.Typer(help="Set findings aside, with a reason, and undo it.", no_args_is_help=True)
 intel = typer.Typer(help="Import and list what others know.", no_args_is_help=True)
 lake = typer.Typer(help="Keep the stored telemetry tidy.", no_args_is_help=True)
+botnets = typer.Typer(
+    help="List botnets; map them, and see which may have one operator.",
+    invoke_without_command=True,
+)
 app.add_typer(allow, name="allow")
+app.add_typer(botnets, name="botnets")
 app.add_typer(intel, name="intel")
 app.add_typer(lake, name="lake")
 
