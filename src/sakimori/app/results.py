@@ -11,6 +11,8 @@ from sakimori.tables import TELEMETRY
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import pyarrow as pa
+
     from sakimori.app.detecting import Coverage
     from sakimori.i18n import Translator
     from sakimori.state import RunRecord
@@ -27,6 +29,14 @@ class Progress:
     on_file: Callable[[str], None] = lambda _name: None
     on_bytes: Callable[[int], None] = lambda _count: None
     on_detector: Callable[[str], None] = lambda _name: None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Who answers SQL of our own over the tables; `held` are those that hold rows."""
+
+    ask: Callable[[str], pa.Table]
+    held: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

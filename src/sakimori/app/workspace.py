@@ -22,7 +22,7 @@ from sakimori import config, readers
 from sakimori.app import tending
 from sakimori.app.detecting import Coverage, run_detectors
 from sakimori.app.ingest import Importer, Outcome
-from sakimori.app.results import Progress, Report, SourceSummary, summaries, warnings_of
+from sakimori.app.results import Answers, Progress, Report, SourceSummary, summaries, warnings_of
 from sakimori.detectors import load_all, spam
 from sakimori.engine.duck import Duck
 from sakimori.engine.lake import Lake
@@ -280,6 +280,12 @@ class Workspace:
             duck.give("indicator", self.intel())
             duck.give("finding", self._all_findings())
             return duck.ask(query, self.lake.root)
+
+    @contextmanager
+    def questions(self) -> Iterator[Answers]:
+        """Open the engine once for several questions of our own. Raises EngineError."""
+        with self._duck() as (duck, filled):
+            yield Answers(duck.arrow_of, frozenset(filled))
 
     def compact(self) -> tuple[int, int]:
         """Join small files of each table and day. Returns how many files before and after."""

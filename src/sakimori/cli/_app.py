@@ -26,8 +26,13 @@ case = typer.Typer(
     help="Take a botnet down: plan, approve, cut, tell, measure, prove.", no_args_is_help=True
 )
 lake = typer.Typer(help="Keep the stored telemetry tidy.", no_args_is_help=True)
+botnets = typer.Typer(
+    help="List botnets; map them, and see which may have one operator.",
+    invoke_without_command=True,
+)
 app.add_typer(allow, name="allow")
 app.add_typer(evidence, name="evidence")
+app.add_typer(botnets, name="botnets")
 app.add_typer(intel, name="intel")
 app.add_typer(lake, name="lake")
 app.add_typer(case, name="case")

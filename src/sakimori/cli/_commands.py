@@ -36,3 +36,6 @@ __all__ = [
 from sakimori.cli import allow, evidence, explain, hunt, intel, lake, simulate, tables, views
 
 __all__ = ["allow", "evidence", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]
+from sakimori.cli import allow, botnets, explain, hunt, intel, lake, simulate, tables, views
+
+__all__ = ["allow", "botnets", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]

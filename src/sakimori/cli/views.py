@@ -1,4 +1,4 @@
-"""`findings`, `hosts`, `controllers`, `botnets`: the last hunt's results, as the allow list shows them."""
+"""`findings`, `hosts`, `controllers`: the last hunt's results, as the allow list shows them."""
 
 from __future__ import annotations
 
@@ -43,16 +43,6 @@ def controllers(
         rows = [contract.controller(c) for c in ws.report().controllers]
     out.print_rows(rows, form, ("controller", "kind", "port", "score", "bots", "families",
                                 "sinkhole"))  # fmt: skip
-
-
-@app.command(epilog="Example: sakimori botnets --workspace ws")
-def botnets(workspace: InWorkspace = None, form: As = Format.table, config: Config = None) -> None:
-    """List groups of hosts that share controllers or act as one."""
-    from sakimori.app import contract  # noqa: PLC0415
-
-    with out.opened(workspace, config=config) as ws:
-        rows = [contract.botnet(b) for b in ws.report().botnets]
-    out.print_rows(rows, form, ("botnet", "family", "bots", "controllers", "does", "why", "score"))
 
 
 @app.command("spam-days", epilog="Example: sakimori spam-days --workspace ws --format csv")

@@ -89,6 +89,7 @@ def _suspects(draft: Draft, suspects: Iterable[Suspect], sinkholes: frozenset[st
         draft.node(
             node_id(one.controller), controller_kind(one.controller), score=one.score,
             port=one.port, families=one.families or None, sinkhole=sinkhole or None,
+            said_by=one.said_by or None,
         )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ COLOURS: Mapping[str, str] = {
 _OTHER = "#009E73"
 _STYLE = (
     "text{font:12px 'Noto Sans','Noto Sans CJK JP','Hiragino Sans','Yu Gothic',Meiryo,sans-serif;"
-    "fill:#1b1b1b}.h{font-size:11px;font-weight:600;fill:#555}.t{font-size:16px;font-weight:600}"
+    "fill:#1b1b1b}.h{font-size:11px;font-weight:600;fill:#555;paint-order:stroke;stroke:#fff;stroke-width:4px}.t{font-size:16px;font-weight:600}"
     ".s{fill:#555}.b{fill:#fff;stroke-width:1.2}.l{fill:none;stroke:#8a8a8a;stroke-opacity:.55}"
     ".c{stroke:#D55E00;stroke-opacity:.5}.f{stroke-dasharray:5 4;stroke:#E69F00;stroke-opacity:.9}"
     ".m{font-style:italic;fill:#555}.k{stroke-dasharray:3 3}"
@@ -69,7 +69,7 @@ def _title(botnets: BotnetMap, say: Translator, title: str) -> tuple[str, str]:
     controllers = sum(node.kind in CONTROLLERS for node in botnets.nodes.values())
     head = say.tr("Map of botnet {botnet}", botnet=title or "-")
     told = say.tr(
-        "{bots} bots in {groups} groups, {controllers} controllers; dashed: fallback; a bar at the"
+        "bots: {bots}, groups: {groups}, controllers: {controllers}; dashed: fallback; bar at the"
         " right edge: not followed beyond",
         bots=sum(g.bots for g in botnets.groups), groups=len(botnets.groups),
         controllers=controllers,
