@@ -39,3 +39,6 @@ __all__ = ["allow", "evidence", "explain", "hunt", "intel", "lake", "simulate", 
 from sakimori.cli import allow, botnets, explain, hunt, intel, lake, simulate, tables, views
 
 __all__ = ["allow", "botnets", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]
+from sakimori.cli import allow, effect, explain, hunt, intel, lake, simulate, tables, views
+
+__all__ = ["allow", "effect", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]
