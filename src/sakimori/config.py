@@ -61,6 +61,7 @@ class Import:
     timezone: str = "UTC"  # of times without a zone: argus, nfdump, mail logs
     year: int | None = None  # of times without a year; none: the file's last change
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # for CSV and Parquet
+    shadowserver_schema: Path | None = None  # a copy of Shadowserver's reports.json, for drift
 
     def __post_init__(self) -> None:
         """Refuse an unknown time zone."""

@@ -40,6 +40,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     rejects: tuple[Reject, ...] = ()  # the first three
     grown: bool = False  # rows were there before, though this time perhaps none were new
+    empty: bool = False  # the file says that there was nothing, which is an answer too
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ class Importer:
             source.name, reader.NAME, taken.added, taken.rejected, skipped,
             warnings=tuple(source.warnings), rejects=tuple(taken.first),
             grown=before is not None and self._has_rows(record_id),
+            empty=_says_nothing(reader, taken),
         )  # fmt: skip
 
     def _has_rows(self, source_id: str) -> bool:
@@ -182,6 +184,12 @@ class Importer:
         elif record.path == source.name:  # a format that is read whole: read it again
             return _Known(record)
         return _Known()
+
+
+def _says_nothing(reader: Reader, taken: _Taken) -> bool:
+    """Whether a file without rows is whole: a report of no events."""
+    may_be = getattr(reader, "MAY_BE_EMPTY", False)
+    return bool(may_be) and not taken.added and not taken.rejected
 
 
 def _kept_rejects(before: SourceRecord, dropped: Sequence[PartRow]) -> int:

@@ -106,6 +106,7 @@ class Workspace:
             timezone=given.timezone,
             year=given.year,
             columns=given.columns,
+            shadowserver_schema=given.shadowserver_schema,
             threads=self.settings.engine.threads or 2,
         )
 
@@ -427,7 +428,7 @@ def _in_range(part: Any, since: datetime | None, until: datetime | None) -> bool
 
 def _refuse_nothing(outcomes: Sequence[Outcome], paths: Sequence[str]) -> None:
     """Raise when not one file could be used."""
-    if any(o.added or o.grown or o.skipped == "already imported" for o in outcomes):
+    if any(o.added or o.grown or o.empty or o.skipped == "already imported" for o in outcomes):
         return
     failed = next((o for o in outcomes if o.failed), None)
     reason = (

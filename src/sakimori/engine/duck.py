@@ -202,10 +202,11 @@ class Duck:
 
     def _make_addresses(self, networks: Sequence[Any]) -> None:
         """Work out once per distinct address, not per row, whether it is inside."""
-        tables = [t.name for t in TELEMETRY.values() if "src_ip" in t.types]
+        tables = [t for t in TELEMETRY.values() if "src_ip" in t.types]
         every = " UNION ALL ".join(
-            f"SELECT DISTINCT {side} AS ip, {side == 'src_ip'} AS sent FROM stored_{name}"
-            for name in tables
+            f"SELECT DISTINCT {side} AS ip, {side == 'src_ip' and not table.told} AS sent"
+            f" FROM stored_{table.name}"
+            for table in tables
             for side in ("src_ip", "dst_ip")
         )
         ranges = " OR ".join(

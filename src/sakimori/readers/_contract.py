@@ -9,6 +9,7 @@ from sakimori.tables import TELEMETRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -47,6 +48,7 @@ class Options:
         default_factory=dict
     )  # map name -> ours:theirs
     threads: int = 2
+    shadowserver_schema: Path | None = None  # the published schema, to tell drift from it
 
 
 class Reader(Protocol):
@@ -55,6 +57,7 @@ class Reader(Protocol):
     NAME: str  # as shown in `sources[].format`
     TITLE: str  # for people: "Zeek TSV logs"
     GROWS: bool  # True: a grown file's new part can be read alone, given the head
+    # MAY_BE_EMPTY (optional): True where a file without rows is whole, such as a report of nothing
 
     @property
     def WRITES(self) -> tuple[str, ...]:  # noqa: N802 - a constant of the module

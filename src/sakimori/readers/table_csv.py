@@ -22,6 +22,7 @@ from sakimori.readers._columns import after_header, check_zone, clean, flat, sif
 from sakimori.readers._contract import Options, Reject, Rows, conform
 from sakimori.readers._delimited import Cut, Dialect, cut, in_threads
 from sakimori.readers._plan import NULLS, Plan, known, plan_for, values
+from sakimori.readers._shadowserver import looks_like
 from sakimori.tables import TELEMETRY
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ class _Layout:
 
 def recognises(source: Source) -> bool:
     """Whether the header follows a known vocabulary and has what one of our tables needs."""
-    return any(known(header) for header, _ in _headers(source.head))
+    headers = _headers(source.head)
+    if any(looks_like(header) for header, _ in headers):  # Shadowserver's have a reader of their own
+        return False
+    return any(known(header) for header, _ in headers)
 
 
 def fits(source: Source, options: Options) -> bool:

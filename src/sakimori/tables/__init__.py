@@ -11,24 +11,27 @@ from sakimori.tables.alert import ALERT
 from sakimori.tables.cert import CERT
 from sakimori.tables.conn import CONN
 from sakimori.tables.dns import DNS
+from sakimori.tables.event import CATEGORIES, EVENT, WAYS
 from sakimori.tables.files import FILES
 from sakimori.tables.finding import CORE, EVIDENCE_LIMIT, FINDING
 from sakimori.tables.http import HTTP
 from sakimori.tables.indicator import INDICATOR
 from sakimori.tables.irc import IRC
 from sakimori.tables.mail import MAIL
+from sakimori.tables.pdns import PDNS
 from sakimori.tables.prevalence import PREVALENCE
 from sakimori.tables.rejects import REJECTS
 from sakimori.tables.ssh import SSH
 from sakimori.tables.tls import TLS
 
 TELEMETRY: dict[str, Table] = {
-    t.name: t for t in (CONN, DNS, HTTP, TLS, CERT, MAIL, IRC, SSH, FILES, ALERT)
+    t.name: t for t in (CONN, DNS, HTTP, TLS, CERT, MAIL, IRC, SSH, FILES, ALERT, EVENT, PDNS)
 }
 ALL: dict[str, Table] = TELEMETRY | {t.name: t for t in (REJECTS, PREVALENCE, INDICATOR, FINDING)}
 
 __all__ = [
     "ALL",
+    "CATEGORIES",
     "CORE",
     "EVIDENCE_LIMIT",
     "FINDING",
@@ -36,6 +39,7 @@ __all__ = [
     "PREVALENCE",
     "REJECTS",
     "TELEMETRY",
+    "WAYS",
     "Column",
     "Table",
 ]

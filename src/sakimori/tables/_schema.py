@@ -22,8 +22,8 @@ REALS = "array<float64>"
 class Column:
     """One column: ibis type, what it means, and how other formats call it.
 
-    `names` maps a foreign vocabulary ("zeek", "eve", "ipfix", "ocsf", "ecs") to that vocabulary's
-    field. A `derived` column is not stored: the engine computes it when the table is read.
+    `names` maps a foreign vocabulary ("zeek", "eve", "ipfix", "ocsf", "ecs", for abuse events
+    "shadowserver", "intelmq", "n6", "xarf", "cof") to that vocabulary's field. A `derived` column is not stored: the engine computes it when the table is read.
     """
 
     name: str
@@ -37,13 +37,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table of the vocabulary. `key` names the columns that identify a row."""
+    """One table of the vocabulary. `key` names the columns that identify a row.
+
+    `told`: others say so. Its addresses are not traffic that our sensors saw.
+    """
 
     name: str
     meaning: str
     grain: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ("uid",)
+    told: bool = False
 
     @property
     def stored(self) -> tuple[Column, ...]:
