@@ -19,11 +19,12 @@ from sakimori.tables.irc import IRC
 from sakimori.tables.mail import MAIL
 from sakimori.tables.prevalence import PREVALENCE
 from sakimori.tables.rejects import REJECTS
+from sakimori.tables.sinkhole import SINKHOLE
 from sakimori.tables.ssh import SSH
 from sakimori.tables.tls import TLS
 
 TELEMETRY: dict[str, Table] = {
-    t.name: t for t in (CONN, DNS, HTTP, TLS, CERT, MAIL, IRC, SSH, FILES, ALERT)
+    t.name: t for t in (CONN, DNS, HTTP, TLS, CERT, MAIL, IRC, SSH, FILES, ALERT, SINKHOLE)
 }
 ALL: dict[str, Table] = TELEMETRY | {t.name: t for t in (REJECTS, PREVALENCE, INDICATOR, FINDING)}
 
