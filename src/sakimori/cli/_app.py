@@ -20,9 +20,13 @@ app = typer.Typer(
 allow = typer.Typer(help="Set findings aside, with a reason, and undo it.", no_args_is_help=True)
 intel = typer.Typer(help="Import and list what others know.", no_args_is_help=True)
 lake = typer.Typer(help="Keep the stored telemetry tidy.", no_args_is_help=True)
+sinkhole = typer.Typer(
+    help="Take the calls of a cut-off botnet, and log them.", no_args_is_help=True
+)
 app.add_typer(allow, name="allow")
 app.add_typer(intel, name="intel")
 app.add_typer(lake, name="lake")
+app.add_typer(sinkhole, name="sinkhole")
 
 
 class Format(StrEnum):

@@ -43,6 +43,7 @@ class Identity:
     authority: str = ""  # own network, provider agreement or court order, with its reference
     approved_by: str = ""  # who said that it may run
     expires: str = ""  # ISO 8601; it stops by itself then
+    run_as: str = ""  # the user to become once the ports are open
 
     def __post_init__(self) -> None:
         """Refuse what cannot be answered for, or would break a log or configuration."""

@@ -171,6 +171,16 @@ class Server:
         self.why = self.why or why
         self.ended.set()
 
+    def on_fault(self, _loop: Any, context: dict[str, Any]) -> None:
+        """Say that a part failed, and hang up on the connection it was about; the rest goes on."""
+        error = context.get("exception")
+        words = f"a part failed: {context.get('message')}: {error!r}"
+        self.journal.event("fault", what=words[:500])
+        self.journal.on_trouble(words)
+        transport = context.get("transport")
+        if transport is not None:
+            transport.abort()
+
     async def stop(self) -> None:
         """Finish what was accepted, then close the log. A restart keeps the sockets open."""
         loop = asyncio.get_running_loop()
@@ -254,11 +264,7 @@ def _refuse(event: str, _args: tuple[Any, ...]) -> None:
         raise RefusedError(f"a sinkhole never calls out: {event}")
 
 
-def run(
-    server_of: Callable[[], Server],
-    on_start: Callable[[Server], None],
-    may_restart: Callable[[], bool],
-) -> str:
+def run(server: Server, on_start: Callable[[], None], may_restart: Callable[[], bool]) -> str:
     """Run until a signal or the expiry; return why it ended: stop, restart or expired.
 
     SIGTERM and SIGINT stop it. SIGHUP restarts it, if `may_restart` says that the new settings are
@@ -267,14 +273,14 @@ def run(
 
     async def main() -> str:
         loop = asyncio.get_running_loop()
-        server = server_of()
+        loop.set_exception_handler(server.on_fault)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.end, "stop")
         loop.add_signal_handler(
             signal.SIGHUP, lambda: server.end("restart") if may_restart() else None
         )
         await server.start()
-        on_start(server)
+        on_start()
         await server.ended.wait()
         await server.stop()
         return server.why
