@@ -29,6 +29,8 @@ lake = typer.Typer(help="Keep the stored telemetry tidy.", no_args_is_help=True)
 botnets = typer.Typer(
     help="List botnets; map them, and see which may have one operator.",
     invoke_without_command=True,
+sinkhole = typer.Typer(
+    help="Take the calls of a cut-off botnet, and log them.", no_args_is_help=True
 )
 app.add_typer(allow, name="allow")
 app.add_typer(evidence, name="evidence")
@@ -36,6 +38,7 @@ app.add_typer(botnets, name="botnets")
 app.add_typer(intel, name="intel")
 app.add_typer(lake, name="lake")
 app.add_typer(case, name="case")
+app.add_typer(sinkhole, name="sinkhole")
 
 
 class Format(StrEnum):

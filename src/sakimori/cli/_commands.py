@@ -42,3 +42,6 @@ __all__ = ["allow", "botnets", "explain", "hunt", "intel", "lake", "simulate", "
 from sakimori.cli import allow, effect, explain, hunt, intel, lake, simulate, tables, views
 
 __all__ = ["allow", "effect", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]
+from sakimori.cli import allow, explain, hunt, intel, lake, simulate, sinkhole, tables, views
+
+__all__ = ["allow", "explain", "hunt", "intel", "lake", "simulate", "sinkhole", "tables", "views"]

@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING
 
 from sakimori.readers import (
     argus,
+    bind_query,
+    dnstap,
     exchange,
     exim,
     nfcapd,
     nfdump_csv,
     nfdump_json,
+    nginx_sinkhole,
     pcap,
     postfix,
     shadowserver,
+    sinkhole_log,
     suricata_eve,
     table_csv,
     table_parquet,
+    unbound_replies,
     zeek_json,
     zeek_tsv,
 )
@@ -50,7 +55,10 @@ __all__ = [
 BUILTIN: tuple[Reader, ...] = (
     pcap,
     nfcapd,
+    dnstap,
     zeek_tsv,
+    sinkhole_log,
+    nginx_sinkhole,
     suricata_eve,
     zeek_json,
     exchange,
@@ -60,6 +68,8 @@ BUILTIN: tuple[Reader, ...] = (
     nfdump_json,
     postfix,
     exim,
+    bind_query,
+    unbound_replies,
     table_parquet,
     table_csv,
 )

@@ -43,6 +43,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ssh": (("ts", "src_ip"), ("auth_success", "auth_attempts", "hassh")),
     "files": (("ts",), ("sha256", "sha1", "md5")),
     "alert": (("ts", "src_ip"), ("signature_id",)),
+    "sinkhole": (("ts", "src_ip", "service"), ("outcome", "path_hash", "bot_id")),
 }
 _ZEEK_LOGS = ("conn", "dns", "http", "ssl", "x509", "smtp", "irc", "ssh", "files")
 _DURATIONS = {"ecs": 1e-9, "ocsf": 1e-3}  # ECS counts nanoseconds, OCSF milliseconds

@@ -21,11 +21,13 @@ from sakimori.tables.mail import MAIL
 from sakimori.tables.pdns import PDNS
 from sakimori.tables.prevalence import PREVALENCE
 from sakimori.tables.rejects import REJECTS
+from sakimori.tables.sinkhole import SINKHOLE
 from sakimori.tables.ssh import SSH
 from sakimori.tables.tls import TLS
 
 TELEMETRY: dict[str, Table] = {
     t.name: t for t in (CONN, DNS, HTTP, TLS, CERT, MAIL, IRC, SSH, FILES, ALERT, EVENT, PDNS)
+    t.name: t for t in (CONN, DNS, HTTP, TLS, CERT, MAIL, IRC, SSH, FILES, ALERT, SINKHOLE)
 }
 ALL: dict[str, Table] = TELEMETRY | {t.name: t for t in (REJECTS, PREVALENCE, INDICATOR, FINDING)}
 
