@@ -1,0 +1,178 @@
+"""How bots live and how long leases last, read from the curve of returning addresses.
+
+Every combination of habits (share of bots that never switch off, hours a day of the others, share of days,
+mean life) and leases (length; all of one length, at random, or a new address each time on line) foretells a
+curve. Each gets a weight by how well it fits, allowing for a model that is never quite true: what the data cannot tell apart keeps its weight,
+so the interval is wide where it must be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sakimori.takedown.size.returns import Returns
+
+    Numbers = NDArray[Any]
+
+_STEADY = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
+_AWAKE = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13.5, 15, 17, 19, 21)  # h
+_ACTIVE = ((1.0, 0.5), (0.93, 0.2), (0.85, 0.15), (0.7, 0.1), (0.5, 0.05))  # share of days, prior
+_LIFE = ((np.inf, 0.4), (180.0, 0.2), (80.0, 0.18), (40.0, 0.14), (20.0, 0.08))  # days, prior
+_USUAL = (6.0, 8.0, 12.0, 24.0, 48.0, 72.0, 96.0, 168.0, 336.0)  # h, that providers choose
+
+_OFF_START = 0.025  # of the curve's start: how far a model may be off anywhere
+_OFF_HERE = 0.04  # of the curve's value
+_FREE = 9.0  # lags that count as independent
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """Combinations, one a row: `steady` share of the calls, `awake` h, `active` days, `life` days.
+
+    `wave`: none switches off, and all call more and less often with the hour of the day.
+    """
+
+    wave: Numbers
+    steady: Numbers
+    awake: Numbers
+    active: Numbers
+    life: Numbers
+    prior: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Logarithm of each habit's (row) and lease's (column) likelihood, and what it implies.
+
+    `chance` that a bot on line calls within an hour; `lease` in h, infinite where it never ends.
+    """
+
+    likelihood: Numbers
+    chance: Numbers
+    lease: Numbers
+
+
+@cache
+def habits() -> Habits:
+    """Return the grid of habits with its prior."""
+    kinds = [(0.0, steady, awake) for steady in _STEADY[:-1] for awake in _AWAKE]
+    kinds += [(0.0, 1.0, 24.0), (1.0, 1.0, 24.0)]
+    rows = [
+        (wave, steady, awake, active, life, p * q / (1 if steady == 1.0 else len(_AWAKE)))
+        for wave, steady, awake in kinds
+        for active, p in _ACTIVE
+        for life, q in _LIFE
+    ]
+    grid = np.array(rows, dtype=float)
+    return Habits(grid[:, 0] > 0, *grid.T[1:5], grid[:, 5] / grid[:, 5].sum())
+
+
+def fit(curve: Returns, profile: Numbers) -> Fit:
+    """Return how well every combination foretells the curve.
+
+    `profile` is the activity at each UTC hour, 1 on average. The curve is
+    chance * habit * lease + other * (1 - lease): `other` is another bot at that address.
+    """
+    lag = curve.lag.astype(float)
+    here = curve.smooth @ curve.share
+    seen = curve.smooth @ curve.seen
+    top = float(here[:6].max(initial=1e-6))
+    sigma2 = (_OFF_START * top) ** 2 + (_OFF_HERE * here) ** 2
+    sigma2 += 4.0 * np.maximum(here * (1.0 - here), 1e-4) / np.maximum(seen, 1.0)
+    weight = min(1.0, _FREE / len(here)) / sigma2
+    today, later = _habit_curves(lag, profile)
+    columns = _columns(lag)
+    likelihood = np.empty((len(today), len(columns)))
+    chance = np.empty_like(likelihood)
+    for column, (_, kept, again) in enumerate(columns):
+        bots, other = (today + again * later) * kept, 1.0 - kept * (1.0 if again else 0.0)
+        if len(here) != len(lag):
+            bots, other = bots @ curve.smooth.T, curve.smooth @ other
+        likelihood[:, column], chance[:, column] = _regress(bots, other, here, weight)
+    likelihood += _against(profile)[:, None]
+    return Fit(likelihood, chance, np.array([length for length, _, _ in columns]))
+
+
+def _columns(lag: Numbers) -> list[tuple[float, Numbers, float]]:
+    """Return each kind of lease: its length, the chance to outlast a lag, and to outlast a night."""
+    lengths = np.unique(np.r_[np.geomspace(2.5, 1_000, 34), _USUAL, np.inf]).tolist()
+    even = [(length, np.maximum(0.0, 1.0 - lag / length), 1.0) for length in lengths]
+    random = [(length, np.exp(-lag / length), 1.0) for length in lengths]
+    nightly = [(np.inf, np.ones(len(lag)), again) for again in (0.0, 0.0, 0.3, 0.6)]
+    return [*even, *random, *nightly]
+
+
+def _against(profile: Numbers) -> Numbers:
+    """Return what the hours of the day say against each habit.
+
+    Bots that never switch off are there at the quietest hour, and at the busiest hour no more of the others
+    can be on line than there are.
+    """
+    grid = habits()
+    quiet, busy = float(profile.min()), float(profile.max())
+    steady = np.maximum(0.0, grid.steady - quiet) / 0.1
+    crowd = (busy - grid.steady) / np.maximum(1.0 - grid.steady, 0.05) * grid.awake / 24.0
+    crowded = np.maximum(0.0, crowd - 1.0) / 0.1
+    return np.where(grid.wave, 0.0, -0.5 * (steady**2 + np.where(grid.steady < 1, crowded**2, 0.0)))
+
+
+def _regress(
+    bots: Numbers, other: Numbers, here: Numbers, weight: Numbers
+) -> tuple[Numbers, Numbers]:
+    """Return log likelihood and chance of each row of `bots`, both coefficients in [0, 1]."""
+    xx, xz, xy = (bots * bots) @ weight, bots @ (weight * other), bots @ (weight * here)
+    zz, zy = float(other @ (weight * other)), float(other @ (weight * here))
+    det = xx * zz - xz**2
+    solid = det > 1e-9 * np.maximum(xx * zz, 1e-12)
+    safe = np.where(solid, det, 1.0)
+    second = np.where(solid, (xx * zy - xz * xy) / safe, 0.0)
+    second = np.clip(second, 0.0, 1.0)
+    first = np.clip((xy - second * xz) / np.maximum(xx, 1e-12), 1e-3, 1.0)
+    if zz > 1e-12:
+        second = np.where(solid, np.clip((zy - first * xz) / zz, 0.0, 1.0), 0.0)
+    off = here - first[:, None] * bots - second[:, None] * other
+    return -0.5 * (off * off) @ weight, first
+
+
+def _habit_curves(lag: Numbers, profile: Numbers) -> tuple[Numbers, Numbers]:
+    """Return the chance that a bot on line is on line `lag` hours later, a row for each habit.
+
+    The first part is the same time on line (all of it for bots that never switch off), the second another.
+    """
+    grid = habits()
+    steady, awake = grid.steady[:, None], grid.awake[:, None]
+    active, life = grid.active[:, None], grid.life[:, None]
+    today, later = np.zeros((len(grid.awake), len(lag))), np.zeros((len(grid.awake), len(lag)))
+    for day in range(int(lag.max() // 24) + 2):
+        near = np.abs(lag - 24 * day) < 24
+        x = lag[near][None, :] - 24.0 * day
+        again = 1.0 if day == 0 else active * np.exp(-day / life)
+        today[:, near] += again * steady * _triangle(x, 24.0)
+        box = _box(x, awake) if day == 0 else _smeared(x, awake)
+        part = today if day == 0 else later
+        part[:, near] += again * (1.0 - steady) * box
+    at = np.arange(24)
+    swing = np.array([(profile * profile[(at + int(hour)) % 24]).mean() for hour in lag])
+    today[grid.wave] *= swing
+    return today, later
+
+
+def _triangle(x: Numbers, width: Numbers | float) -> Numbers:
+    return np.maximum(0.0, 1.0 - np.abs(x) / width)
+
+
+def _box(x: Numbers, awake: Numbers) -> Numbers:
+    """Return the overlap within a day; bots differ in their hours by a quarter."""
+    return (_triangle(x, awake * 0.75) + _triangle(x, awake) + _triangle(x, awake * 1.3)) / 3.0
+
+
+def _smeared(x: Numbers, awake: Numbers) -> Numbers:
+    """Return the overlap with another day, on which a bot starts up to 1.5 h earlier or later."""
+    return sum((_triangle(x + late, awake) for late in (-1.5, -0.5, 0.5, 1.5)), np.zeros(1)) / 4.0

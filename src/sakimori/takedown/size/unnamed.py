@@ -1,0 +1,201 @@
+"""How many bots, from addresses alone.
+
+Calls do not change in number when a lease ends or when bots share an address. So bots are counted by calls: how
+many a bot makes in an hour on line, and how many hours a day it is on line, are learned from addresses that
+stand for one bot, with leases and habits told apart by `habits`. Everything is drawn many times from what the
+data leave possible, and the interval is that of the draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sakimori.takedown.size.cells import whole_days
+from sakimori.takedown.size.habits import fit, habits
+from sakimori.takedown.size.returns import returns
+from sakimori.takedown.size.shared import shared
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sakimori.takedown.size.cells import Cells
+    from sakimori.takedown.size.habits import Fit
+
+    Numbers = NDArray[Any]
+
+DRAWS = 2_000
+_OFF = 0.06  # of every estimate, for what no model here holds; measured with bench/size.py
+_LARGEST = 12  # ASNs fitted on their own; the rest together
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Plausible values of each quantity, in as many draws, and what was learned on the way.
+
+    `heard` is how many bots called in the busiest hour, `online` how many were on line then, silent ones too.
+    `daily_range` is the lowest and highest day, at the median. `lease` is h for each ASN code.
+    """
+
+    footprint: Numbers
+    daily: Numbers
+    heard: Numbers
+    online: Numbers
+    daily_range: tuple[float, float]
+    lease: dict[int, tuple[float, float, float]]
+    shared: Numbers  # for each cell
+    fitted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The cells of one ASN, or of the small ones together."""
+
+    codes: tuple[int, ...]
+    cells: Cells
+    single: Cells
+    likely: Fit
+
+
+def draw(cells: Cells, seed: int = 0) -> Draws | None:
+    """Return the draws for these cells; None when there are too few calls to learn habits from."""
+    rng = np.random.default_rng(seed)
+    behind = shared(cells)
+    groups = _grouped(cells, behind)
+    if not groups:
+        return None
+    grid = habits()
+    chosen = rng.choice(len(grid.prior), DRAWS, p=_weights(groups))
+    daily, online, heard = np.zeros(DRAWS), np.zeros(DRAWS), np.zeros(cells.hours)
+    by_day, lease = np.zeros(cells.days), {}
+    for group in groups:
+        column = _column(group.likely, chosen, rng)
+        chance, length = group.likely.chance[chosen, column], group.likely.lease[column]
+        calls, inside = _pace(group.single)
+        by_hour = np.bincount(group.cells.hour, weights=group.cells.hits, minlength=cells.hours)
+        day_of = (np.arange(cells.hours) + cells.first_hour % 24) // 24
+        by_day += np.bincount(day_of, weights=by_hour / calls, minlength=cells.days)
+        moved = 1.0 + np.clip((inside - 1.0) / 2.0, 0.0, 1.0) / np.maximum(length - 1.0, 1.0)
+        active = by_hour.sum() / calls / _covered(cells) / moved
+        daily += active * 24.0 * _per_hour(chosen, chance, _profile(group.cells))
+        heard += by_hour / inside
+        online += by_hour.max(initial=0.0) / inside / chance
+        lease |= dict.fromkeys(group.codes, _middle(length))
+    whole = by_day[whole_days(cells)]
+    scale = float(np.median(daily)) / max(float(whole.mean()), 1e-9)
+    off = np.exp(rng.normal(0.0, _OFF, DRAWS))
+    daily *= off
+    return Draws(
+        daily * _growth(chosen, cells.hours / 24.0),
+        daily,
+        heard.max(initial=0.0) * np.exp(rng.normal(0.0, _OFF, DRAWS)),
+        np.minimum(online * off, daily),
+        (float(whole.min() * scale), float(whole.max() * scale)),
+        lease,
+        behind,
+        fitted=True,
+    )
+
+
+def _covered(cells: Cells) -> float:
+    """Return the hours of the days that count, of which the mean day is taken."""
+    return float(cells.hours)
+
+
+def _grouped(cells: Cells, behind: Numbers) -> list[_Group]:
+    """Return the ASNs with enough calls of their own, and the others joined to the largest."""
+    weight = np.bincount(cells.asn, weights=cells.hits)
+    order = np.argsort(-weight, kind="stable")
+    order = order[weight[order] > 0]
+    parts = [(int(code),) for code in order[:_LARGEST]]
+    if len(order) > _LARGEST:
+        parts.append(tuple(order[_LARGEST:].tolist()))
+    groups: list[_Group] = []
+    left: list[int] = []
+    for codes in parts:
+        mine = np.isin(cells.asn, codes)
+        group = _group(codes, cells.of(mine), behind[mine])
+        if group is None:
+            left += codes
+        else:
+            groups.append(group)
+    if left:
+        mine = np.isin(cells.asn, left)
+        whole = _group(tuple(left), cells.of(mine), behind[mine])
+        if whole is not None:
+            return [*groups, whole]
+        if not groups:
+            return []
+        codes = (*groups[0].codes, *left)  # too little to tell: as the largest ASN does
+        mine = np.isin(cells.asn, codes)
+        first = groups[0]
+        groups[0] = _Group(codes, cells.of(mine), first.single, first.likely)
+    return groups
+
+
+def _group(codes: tuple[int, ...], cells: Cells, behind: Numbers) -> _Group | None:
+    single = cells.of(~behind)
+    curve = returns(single)
+    if curve is None:
+        return None
+    return _Group(codes, cells, single, fit(curve, _profile(single)))
+
+
+def _profile(cells: Cells) -> Numbers:
+    """Return the calls at each UTC hour of the day, 1 on average."""
+    clock = (cells.hour + cells.first_hour) % 24
+    calls = np.bincount(clock, weights=cells.hits, minlength=24)
+    open_ = np.bincount((np.arange(cells.hours) + cells.first_hour) % 24, minlength=24)
+    rate = calls / np.maximum(open_, 1)
+    return np.asarray(np.where(open_ > 0, rate / max(rate[open_ > 0].mean(), 1e-12), 1.0))
+
+
+def _weights(groups: list[_Group]) -> Numbers:
+    """Return how plausible each habit is, by all ASNs together: bots of one family live alike."""
+    total = np.log(habits().prior)
+    for group in groups:
+        best = group.likely.likelihood.max(axis=1)
+        total = total + best + np.log(np.exp(group.likely.likelihood - best[:, None]).mean(axis=1))
+    weight = np.exp(total - total.max())
+    return np.asarray(weight / weight.sum())
+
+
+def _column(likely: Fit, chosen: Numbers, rng: np.random.Generator) -> Numbers:
+    """Return a lease for each draw, by its likelihood given the habit."""
+    row = likely.likelihood[chosen]
+    share = np.exp(row - row.max(axis=1)[:, None]).cumsum(axis=1)
+    return np.asarray((share > rng.random(len(chosen))[:, None] * share[:, -1:]).argmax(axis=1))
+
+
+def _pace(single: Cells) -> tuple[float, float]:
+    """Return the calls of one bot in an hour with calls, and in one that it spends wholly on line."""
+    calls = float(single.hits.mean())
+    follows = (single.ip[1:] == single.ip[:-1]) & (single.hour[1:] == single.hour[:-1] + 1)
+    inner = np.r_[False, follows] & np.r_[follows, False]
+    return calls, float(single.hits[inner].mean()) if inner.sum() > 300 else calls
+
+
+def _per_hour(chosen: Numbers, chance: Numbers, profile: Numbers) -> Numbers:
+    """Return the bots active in a UTC day for each bot that calls in an hour, both on average, over 24.
+
+    A time on line that passes midnight counts on both days, unless the bot is there on both anyway.
+    """
+    grid = habits()
+    steady, awake, active = grid.steady[chosen], grid.awake[chosen], grid.active[chosen]
+    midnight = np.minimum(1.0, (profile[0] + profile[23]) / 2.0 * awake / 24.0)
+    days = steady / 24.0 * (1.0 - (1.0 - chance) ** 24) * (1.0 + 1.0 / grid.life[chosen])
+    box = (1.0 - steady) / awake * (1.0 - (1.0 - chance) ** awake)
+    return np.asarray((days + box * (1.0 + midnight * (1.0 - active))) / chance)
+
+
+def _growth(chosen: Numbers, days: float) -> Numbers:
+    """Return how many bots the window has seen for each one of a mean day."""
+    active, life = habits().active[chosen], habits().life[chosen]
+    return np.asarray((1.0 - (1.0 - active) ** days) / active * (1.0 + days / life))
+
+
+def _middle(length: Numbers) -> tuple[float, float, float]:
+    low, middle, high = np.quantile(length, [0.025, 0.5, 0.975], method="nearest").tolist()
+    return middle, low, high
