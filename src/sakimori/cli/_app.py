@@ -29,6 +29,7 @@ lake = typer.Typer(help="Keep the stored telemetry tidy.", no_args_is_help=True)
 botnets = typer.Typer(
     help="List botnets; map them, and see which may have one operator.",
     invoke_without_command=True,
+)
 sinkhole = typer.Typer(
     help="Take the calls of a cut-off botnet, and log them.", no_args_is_help=True
 )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from sakimori.cli import (
     allow,
     block,
+    botnets,
     case,
+    effect,
+    evidence,
     explain,
     hunt,
     intel,
@@ -14,6 +17,7 @@ from sakimori.cli import (
     notify,
     plan,
     simulate,
+    sinkhole,
     tables,
     views,
 )
@@ -21,7 +25,10 @@ from sakimori.cli import (
 __all__ = [
     "allow",
     "block",
+    "botnets",
     "case",
+    "effect",
+    "evidence",
     "explain",
     "hunt",
     "intel",
@@ -30,18 +37,7 @@ __all__ = [
     "notify",
     "plan",
     "simulate",
+    "sinkhole",
     "tables",
     "views",
 ]
-from sakimori.cli import allow, evidence, explain, hunt, intel, lake, simulate, tables, views
-
-__all__ = ["allow", "evidence", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]
-from sakimori.cli import allow, botnets, explain, hunt, intel, lake, simulate, tables, views
-
-__all__ = ["allow", "botnets", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]
-from sakimori.cli import allow, effect, explain, hunt, intel, lake, simulate, tables, views
-
-__all__ = ["allow", "effect", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]
-from sakimori.cli import allow, explain, hunt, intel, lake, simulate, sinkhole, tables, views
-
-__all__ = ["allow", "explain", "hunt", "intel", "lake", "simulate", "sinkhole", "tables", "views"]

@@ -26,8 +26,8 @@ from sakimori.tables.ssh import SSH
 from sakimori.tables.tls import TLS
 
 TELEMETRY: dict[str, Table] = {
-    t.name: t for t in (CONN, DNS, HTTP, TLS, CERT, MAIL, IRC, SSH, FILES, ALERT, EVENT, PDNS)
-    t.name: t for t in (CONN, DNS, HTTP, TLS, CERT, MAIL, IRC, SSH, FILES, ALERT, SINKHOLE)
+    t.name: t
+    for t in (CONN, DNS, HTTP, TLS, CERT, MAIL, IRC, SSH, FILES, ALERT, EVENT, PDNS, SINKHOLE)
 }
 ALL: dict[str, Table] = TELEMETRY | {t.name: t for t in (REJECTS, PREVALENCE, INDICATOR, FINDING)}
 

@@ -43,9 +43,7 @@ def _fast(hits: Numbers, blocks: Numbers) -> Numbers:
     below = usual - float(np.quantile(rate[blocks >= 3] if (blocks >= 3).any() else rate, 0.16))
     limit = usual + np.clip(4.0 * below, 0.6 * usual, 1.5 * usual)
     noise = np.sqrt(usual / np.maximum(blocks, 1))
-    return ((rate > limit) & (rate - usual > 4.0 * noise)) | (
-        hits > 10.0 * np.quantile(hits, 0.9)
-    )
+    return ((rate > limit) & (rate - usual > 4.0 * noise)) | (hits > 10.0 * np.quantile(hits, 0.9))
 
 
 def _block(cells: Cells) -> int:
