@@ -101,7 +101,7 @@ class Case:
         )  # fmt: skip
         authority = Authority(
             case=self.name, kind=kind, covers=[c.strip() for c in covers], reference=reference,
-            file_sha256=made.objects[0].sha256 if made.objects else "",
+            file_sha256=next((o.sha256 for o in made.objects if o), ""),
             added=_now(), added_by=self.actor, expires=expires,
         )  # fmt: skip
         self.cases.authorise(authority)

@@ -94,10 +94,11 @@ def effect(  # noqa: PLR0913, PLR0917 - one parameter per option
     if chart is not None:
         drawn = effects.write_chart(told, chart, say, chart_series or (), chart_title)
         out.say(say.tr("drawn: {path} ({series})", path=chart, series=", ".join(drawn)))
-    _print(told, say, form)
+    print_effects(told, say, form)
 
 
-def _print(told: Told, say: Translator, form: Format) -> None:
+def print_effects(told: Told, say: Translator, form: Format) -> None:
+    """Print results: a table with sentences, or rows for programs."""
     from sakimori.app import effects  # noqa: PLC0415
 
     rows = effects.as_object(told, say)
