@@ -10,6 +10,8 @@ from sakimori.app.cases import value_of
 from sakimori.app.files import write_whole
 from sakimori.errors import ConfigError, RefusedError
 from sakimori.takedown import acting
+from sakimori.takedown.plan import Limits, Lists, Resource
+from sakimori.takedown.plan.gates import reason
 from sakimori.takedown.sinkhole.config import settings_of, zone_name
 
 if TYPE_CHECKING:
@@ -46,6 +48,10 @@ def propose(case: Case, names: Sequence[str], days: int) -> list[int]:
     wanted = sorted({zone_name(n) for n in names} or names_of(case))
     if not wanted:
         raise ConfigError("there is no name to hold", hint="--zone NAME")
+    for name in wanted:
+        why = reason(Resource(id=name, kind="name", value=name), Lists(), Limits())
+        if why:
+            raise RefusedError(f"{name} may not be held: {why}", hint="leave it out: --zone NAME")
     made = case.propose([("sinkhole", {"names": wanted})], "hold the names, count the calls", days)
     return [p.id for p in made]
 
