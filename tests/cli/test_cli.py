@@ -644,7 +644,8 @@ def test_help_does_not_wait_for_the_engine() -> None:
         "sys.argv = ['sakimori', '--help']\n"
         "try:\n    main()\n"
         "except SystemExit:\n    pass\n"
-        "slow = {'ibis', 'duckdb', 'pyarrow', 'sqlalchemy', 'numpy', 'babel', 'rich.table'}\n"
+        "slow = {'ibis', 'duckdb', 'pyarrow', 'sqlalchemy', 'numpy', 'babel', 'rich.table', 'scipy', 'pandas',"
+        " 'statsmodels', 'altair', 'stix2', 'pymisp', 'cryptography', 'jinja2', 'httpx', 'dns'}\n"
         "print(sorted(slow & set(sys.modules)), file=sys.stderr)\n"
     )
     told = python(code=code)

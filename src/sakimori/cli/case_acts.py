@@ -139,6 +139,31 @@ def _print_notices(told: Told, form: Format, name: str) -> None:
         out.say(f"{told.sent.count('sent')} sent, {told.sent.skipped} done before")
 
 
+@group.command("size", epilog="Example: sakimori case size rustock --asn asn.tsv -w ws")
+def size(  # noqa: PLR0913, PLR0917 - one parameter per option
+    name: Name,
+    second: Annotated[
+        Path | None, typer.Option(help="Another sinkhole's hits, CSV: time,ip,port,bot_id,asn.")
+    ] = None,
+    asn: Annotated[
+        Path | None, typer.Option(help="Table of address ranges and AS numbers.")
+    ] = None,
+    by: By = "",
+    workspace: InWorkspace = None,
+    lang: In = None,
+    form: As = Format.table,
+    config: Config = None,
+) -> None:
+    """Estimate how many bots called the case's sinkhole, with intervals."""
+    from sakimori.app import case_size  # noqa: PLC0415
+    from sakimori.cli.size import print_size  # noqa: PLC0415
+
+    with out.opened(workspace, lang=lang, config=config) as ws:
+        sized = case_size.size(_case(ws, name, by), second, asn)
+        language = ws.settings.lang
+    print_size(sized, form, language)
+
+
 @group.command("effect", epilog="Example: sakimori case effect rustock --date 2011-03-16 -w ws")
 def effect(  # noqa: PLR0913, PLR0917 - one parameter per option
     name: Name,
