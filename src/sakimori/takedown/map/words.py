@@ -40,7 +40,7 @@ REASONS: dict[str, Callable[[Translator, Mapping[str, Any]], str]] = {
     ),
     "no_such_botnet": lambda say, v: say.tr("{source} names {botnet}, which is not on this map", **v),
     "lore": lambda say, v: say.tr(
-        "{count} controllers are reported for the family {family}; the newest {shown} are shown", **v
+        "of {count} controllers reported for the family {family} the newest {shown} are shown", **v
     ),
     "generator": lambda say, v: say.tr(
         "bots of {botnet} make up names: give those of the days ahead with --fallback, or their way"
@@ -50,10 +50,10 @@ REASONS: dict[str, Callable[[Translator, Mapping[str, Any]], str]] = {
         "no passive DNS is at hand: related names are missing, and collateral is not known"
     ),
     "refused": lambda say, v: say.tr(
-        "{count} lines of {source} were refused, the first at line {line}: {reason}", **v
+        "refused lines of {source}: {count}, the first at line {line}: {reason}", **v
     ),
     "resolvers": lambda say, v: say.tr(
-        "{count} sources that only asked the sinkhole's DNS are left out: they are resolvers, not bots",
+        "left out: {count} sources that only asked the sinkhole's DNS. They are resolvers, not bots",
         **v,
     ),
 }  # fmt: skip
