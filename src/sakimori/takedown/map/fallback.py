@@ -10,7 +10,6 @@ generator: nothing is generated here.
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections import defaultdict
 from dataclasses import replace
@@ -45,17 +44,20 @@ def _rows(text: str, where: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if text.lstrip().startswith(("[", "{")):
         yield from _json_rows(text, where)
         return
-    reader = csv.DictReader(io.StringIO(text))
-    known = [c.strip().lower() for c in reader.fieldnames or ()]
-    if missing := [c for c in COLUMNS[:4] if c not in known]:
-        raise SourceError(
-            f"lacks the columns {', '.join(missing)}", where=f"{where}:1",
-            hint=f"the first line must be: {','.join(COLUMNS)}",
-        )  # fmt: skip
-    reader.fieldnames = known
-    for row in reader:
-        if any(isinstance(v, str) and v.strip() for v in row.values()):
-            yield reader.line_num, row
+    reader = csv.DictReader(text.splitlines())
+    try:
+        known = [c.strip().lower() for c in reader.fieldnames or ()]
+        if missing := [c for c in COLUMNS[:4] if c not in known]:
+            raise SourceError(
+                f"lacks the columns {', '.join(missing)}", where=f"{where}:1",
+                hint=f"the first line must be: {','.join(COLUMNS)}",
+            )  # fmt: skip
+        reader.fieldnames = known
+        for row in reader:
+            if any(isinstance(v, str) and v.strip() for v in row.values()):
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise SourceError(f"is no CSV: {error}", where=f"{where}:{reader.line_num}") from error
 
 
 def _json_rows(text: str, where: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -102,7 +104,7 @@ def with_orders(draft: Draft, ways: Iterable[Way], today: date, days: int = 30) 
     list names keeps the list's place. Names of one day and registry are one step.
     """
     of_botnet: defaultdict[str, list[Way]] = defaultdict(list)
-    for way in sorted(ways, key=lambda w: (w.order, w.date or today, w.kind, w.value)):
+    for way in ways:
         if way.date is None or today <= way.date < today + timedelta(days=days):
             of_botnet["*" if way.botnet in _EVERY else way.botnet].append(way)
         elif way.date >= today + timedelta(days=days):
@@ -111,13 +113,18 @@ def with_orders(draft: Draft, ways: Iterable[Way], today: date, days: int = 30) 
     for name in sorted(set(of_botnet) - known - {"*"}):
         draft.warn("no_such_botnet", botnet=name, source=of_botnet[name][0].source)
     plans = {
-        botnet: _steps(draft, botnet, [*of_botnet["*"], *of_botnet[botnet]]) for botnet in known
+        botnet: _steps(draft, botnet, sorted([*of_botnet["*"], *of_botnet[botnet]], key=_tried))
+        for botnet in sorted(known)
     }
     draft.groups = [_ordered(draft, group, plans[group.botnet]) for group in draft.groups]
     for botnet in sorted(
         {g.botnet for g in draft.groups if any(s.source == GENERATOR for s in g.order)}
     ):
         draft.warn("generator", botnet=botnet)
+
+
+def _tried(way: Way) -> tuple[int, date, str, str]:
+    return way.order, way.date or date.min, way.kind, way.value
 
 
 def _steps(draft: Draft, botnet: str, ways: Iterable[Way]) -> list[Step]:
