@@ -4,7 +4,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sakimori.takedown.map import Options, already_cut, make, to_plan
@@ -111,6 +111,7 @@ addresses = st.sampled_from(["192.0.2.1", "192.0.2.2"])
     st.lists(st.tuples(names, addresses), max_size=6, unique=True),
     st.data(),
 )
+@settings(max_examples=50)
 def test_a_group_falls_exactly_when_every_way_holds_a_cut(
     called: list[tuple[int, str]], pdns: list[tuple[str, str]], data: st.DataObject
 ) -> None:

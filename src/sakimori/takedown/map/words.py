@@ -25,6 +25,9 @@ REASONS: dict[str, Callable[[Translator, Mapping[str, Any]], str]] = {
     "sinkhole": lambda say, v: say.tr(
         "a sinkhole: it is cut already, and other botnets end there, too", **v
     ),
+    "claims_sinkhole": lambda say, v: say.tr(
+        "its name server {server} calls itself a sinkhole: ask who runs it before anything is cut", **v
+    ),
     "many": lambda say, v: say.tr(
         "{addresses} addresses: a fast-flux name, whose addresses are bots and not servers", **v
     ),
