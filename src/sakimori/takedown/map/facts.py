@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _OF_NAME = {"name", "registrar", "registry", "name_servers", "registrant", "created", "country"}
+_LINE = (
+    'a line such as {"rrname": "c2.example", "rrtype": "A", "rdata": "192.0.2.1",'
+    ' "time_last": 1772000000}, or CSV with these columns'
+)
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError,
               OverflowError)  # fmt: skip
 _OF_NETWORK = {"network", "hosting", "asn", "as_name", "country", "upstreams"}
@@ -159,6 +163,8 @@ def parse_pdns(lines: Iterable[str], where: str) -> tuple[list[PdnsRecord], Reje
     records: list[PdnsRecord] = []
     refused: Rejected | None = None
     columns, rows = _pdns_rows(lines)
+    if columns and (missing := [c for c in ("rrname", "rrtype", "rdata") if c not in columns]):
+        raise SourceError(f"lacks the columns {', '.join(missing)}", where=f"{where}:1", hint=_LINE)
     for line, text in rows:
         try:
             row = dict(zip(columns, next(csv.reader([text])), strict=False)) if columns else None
@@ -171,8 +177,7 @@ def parse_pdns(lines: Iterable[str], where: str) -> tuple[list[PdnsRecord], Reje
         raise SourceError(
             refused.reason if refused else "holds no record",
             where=f"{where}:{refused.line}" if refused else where,
-            hint="a line such as"
-            ' {"rrname": "c2.example", "rrtype": "A", "rdata": "192.0.2.1", "time_last": 1772000000}',
+            hint=_LINE,
         )
     return records, refused
 
