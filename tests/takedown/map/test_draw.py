@@ -15,7 +15,7 @@ from sakimori.i18n import Translator
 from sakimori.takedown.map import Material, Options, make
 from sakimori.takedown.map.draw import LABEL, cut, svg
 from sakimori.takedown.map.layout import BOX, WIDTH, lay_out
-from sakimori.takedown.map.model import Contact, Registration
+from sakimori.takedown.map.model import Contact, Registration, Way
 from sakimori.takedown.map.page import html
 
 EN, JA = Translator("en"), Translator("ja")
@@ -131,6 +131,14 @@ def test_no_two_boxes_overlap_and_all_are_inside(material: Material) -> None:
         for other in boxes[at + 1 :]:
             apart = abs(one.x - other.x) >= WIDTH or abs(one.y - other.y) >= BOX
             assert apart
+
+
+def test_days_of_generated_names_are_told_as_one(draw: Any, calls: Any) -> None:
+    ways = tuple(
+        Way("bn", 1, "dga-day", f"q{n}.example.net", date(2026, 3, n)) for n in range(3, 9)
+    )
+    page = html(draw(contacts=calls(1, "c2.example"), ways=ways), EN)
+    assert "c2.example → generated names of 2026-03-03 to 2026-03-08: 6" in page
 
 
 def test_an_empty_map_is_a_picture_too(draw: Any) -> None:
