@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pyarrow as pa
 import pytest
 
 import sakimori
 from sakimori.app import _map_rows as rows
-from sakimori.app import mapping
+from sakimori.app import map_contract, mapping
 from sakimori.app.results import Answers
 from sakimori.engine.duck import Duck
+from sakimori.takedown.map import propose
+from sakimori.takedown.map.model import Trait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,3 +149,11 @@ def test_intelligence_names_its_source_and_the_familys_other_servers(
     assert (edge.source, edge.relation, edge.sources) == (
         "family:mozi", "is said to use", ("intel:cert",),
     )  # fmt: skip
+
+
+def test_proposals_keep_their_published_schema() -> None:
+    shared = [Trait("a.example", "cert", "ff")]
+    rows_ = [map_contract.proposal(p) for p in propose({"a": shared, "b": shared})]
+    schema = json.loads(files("sakimori").joinpath("schemas/botnet_pivots.schema.json").read_text())
+    assert rows_
+    jsonschema.validate(rows_, schema)

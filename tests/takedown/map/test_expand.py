@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sakimori.takedown.known import parse
 from sakimori.takedown.map import Limits, Material, Options, make
-from sakimori.takedown.map.model import Contact, PdnsRecord
+from sakimori.takedown.map.model import Contact, PdnsRecord, Way
 
 if TYPE_CHECKING:
     from sakimori.takedown.map import BotnetMap
@@ -136,6 +136,18 @@ def test_name_servers_of_one_operator_are_one_node(material: Material) -> None:
     assert server.attributes["hosts"] == ("ns1.host.example", "ns2.host.example")
     served = {e.source for e in drawn.edges if e.relation == "is served by"}
     assert served == {"name:c2.example.com", "name:other.example.com"}
+
+
+def test_the_host_of_a_url_is_followed_and_the_site_of_a_dead_drop_is_not(
+    draw: Any, calls: Any, resolves: Any
+) -> None:
+    pdns = (*resolves("gate.example.com", "192.0.2.1"), *resolves("blog.example.com", "192.0.2.2"))
+    drawn = draw(
+        contacts=calls(1, "http://gate.example.com/a.php"), pdns=pdns,
+        ways=(Way("bn", 1, "dead-drop", "http://blog.example.com/x"),),
+    )  # fmt: skip
+    assert "192.0.2.1" in names(drawn)
+    assert "192.0.2.2" not in names(drawn)
 
 
 def test_without_passive_dns_the_map_says_so(draw: Any, calls: Any) -> None:

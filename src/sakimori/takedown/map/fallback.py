@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -104,11 +104,16 @@ def with_orders(draft: Draft, ways: Iterable[Way], today: date, days: int = 30) 
     list names keeps the list's place. Names of one day and registry are one step.
     """
     of_botnet: defaultdict[str, list[Way]] = defaultdict(list)
+    left: Counter[tuple[str, str]] = Counter()
     for way in ways:
-        if way.date is None or today <= way.date < today + timedelta(days=days):
+        if way.date is not None and way.date < today:
+            left["past", way.source] += 1
+        elif way.date is not None and way.date >= today + timedelta(days=days):
+            left["beyond", way.source] += 1
+        else:
             of_botnet["*" if way.botnet in _EVERY else way.botnet].append(way)
-        elif way.date >= today + timedelta(days=days):
-            draft.warn("beyond", days=days, source=way.source)
+    for (reason, source), count in left.items():
+        draft.warn(reason, count=count, source=source, days=days, today=today.isoformat())
     known = {group.botnet for group in draft.groups}
     for name in sorted(set(of_botnet) - known - {"*"}):
         draft.warn("no_such_botnet", botnet=name, source=of_botnet[name][0].source)

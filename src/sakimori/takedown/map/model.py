@@ -43,7 +43,8 @@ class Edge:
     """What joins two nodes, and who says so.
 
     `sources`: "finding", "pdns:SENSOR", "intel:NAME", "event:FEED", "sinkhole",
-    "analyst:FILE", "asn:FILE"; sorted. `count`: sightings, as the source counts them.
+    "analyst:FILE", "asn:FILE", "sensor" (marks seen in the lake), "name" (what a name itself
+    says); sorted. `count`: sightings, as the source counts them.
     """
 
     source: str

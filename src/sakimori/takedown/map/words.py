@@ -39,7 +39,10 @@ REASONS: dict[str, Callable[[Translator, Mapping[str, Any]], str]] = {
         "bots that several sources saw are counted once for each: the sum of the groups is too high"
     ),
     "beyond": lambda say, v: say.tr(
-        "{source} holds days beyond the next {days}, which are left out", **v
+        "left out: {count} lines of {source} for days later than {days} days from {today}", **v
+    ),
+    "past": lambda say, v: say.tr(
+        "left out: {count} lines of {source} for days before {today}", **v
     ),
     "no_such_botnet": lambda say, v: say.tr("{source} names {botnet}, which is not on this map", **v),
     "lore": lambda say, v: say.tr(
