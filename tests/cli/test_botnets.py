@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PDNS = '{"rrname": "c2.example.com", "rrtype": "A", "rdata": "203.0.113.9", "sensor": "s1"}\n'
-FALLBACK = "botnet,order,kind,value,date\n*,1,server,next.example.com,\n"
+FALLBACK = (
+    "botnet,order,kind,value,date\n"
+    "*,1,server,next.example.com,\n*,2,dead-drop,hxxp://blog[.]example.com/x,\n"
+)
 FACTS = '[{"network": "203.0.113.0/24", "hosting": "Bullet", "country": "NL"}]'
 
 
@@ -78,6 +81,13 @@ def test_a_botnet_is_shown_with_what_the_analyst_brings(run: Any, name: str, hun
     }  # fmt: skip
     assert any("pdns.jsonl" in w and "line 2" in w for w in shown["warnings"])
     assert any(step["countries"] == ["NL"] for step in shown["next_steps"])
+
+
+def test_no_url_is_live_in_a_terminal(run: Any, name: str, hunted: Path) -> None:
+    (hunted.parent / "next.csv").write_text(FALLBACK)
+    _, out, _ = run("show", name, "--fallback", "next.csv")
+    assert "hxxp://blog.example.com/x" in out
+    assert "http://" not in out
 
 
 @pytest.mark.parametrize("lang", ["en", "ja"])

@@ -112,6 +112,9 @@ def test_what_was_not_known_stays_open_until_the_list_says_it(draw: Any, calls: 
     assert kinds(draw(**made, ways=day).groups[0]) == ["server", "dga-day"]
     assert kinds(draw(contacts=calls(1), ways=server).groups[0]) == ["server"]
     assert kinds(draw(contacts=calls(1), ways=peer).groups[0]) == ["peer", "unknown"]
+    assert kinds(draw(**made, ways=(*day, *peer)).groups[0]) == [
+        "server", "peer", "dga-day", "unknown",
+    ]  # fmt: skip
     p2p = frozenset({"bn"})
     assert kinds(draw(contacts=calls(1), ways=server, peer_to_peer=p2p).groups[0])[-1] == "unknown"
 

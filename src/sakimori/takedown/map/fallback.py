@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sakimori.errors import SourceError
 from sakimori.intel import Refusal, normalise
-from sakimori.takedown.map.build import GENERATOR, NOTHING_KNOWN, controller_kind
+from sakimori.takedown.map.build import GENERATOR, NOTHING_KNOWN, PEERS, controller_kind
 from sakimori.takedown.map.model import Step, Way, node_id, value_of
 
 if TYPE_CHECKING:
@@ -169,6 +169,8 @@ def day_node(botnet: str, step: Step) -> str:
 def _ordered(draft: Draft, group: Group, steps: list[Step]) -> Group:
     named = {t for step in steps for t in step.targets}
     unknown = [s for s in group.order if s.kind == "unknown" and not _told(s.source, steps)]
+    if not unknown and any(step.kind == "peer" for step in steps):
+        unknown = [Step("unknown", (), None, PEERS)]  # a list of peers is never whole
     called = [s for s in group.order if s.kind != "unknown" and not named.issuperset(s.targets)]
     for place, step in enumerate(steps, 1 + len(called)):
         target = day_node(group.botnet, step) if step.kind == "dga-day" else step.targets[0]
@@ -178,8 +180,8 @@ def _ordered(draft: Draft, group: Group, steps: list[Step]) -> Group:
 
 
 def _told(unknown: str, steps: Iterable[Step]) -> bool:
-    """Whether the list says what was not known. A list of peers is never whole."""
+    """Whether the list says what was not known."""
     kinds = {step.kind for step in steps}
     if unknown == GENERATOR:
         return "dga-day" in kinds
-    return unknown == NOTHING_KNOWN and bool(kinds) and "peer" not in kinds
+    return unknown == NOTHING_KNOWN and bool(kinds)

@@ -112,7 +112,8 @@ def _step(step: Step, say: Translator) -> str:
 def _edges(botnets: BotnetMap, say: Translator) -> str:
     relations = words.relations(say)
     rows = [
-        (botnets.nodes[e.source].label, relations[e.relation], botnets.nodes[e.target].label,
+        (words.label_of(botnets.nodes[e.source]), relations[e.relation],
+         words.label_of(botnets.nodes[e.target]),
          ", ".join(e.sources), e.first_seen, e.last_seen, e.count or None)
         for e in botnets.edges
     ]  # fmt: skip

@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sakimori.i18n import Translator
-    from sakimori.takedown.map.model import Note
+    from sakimori.takedown.map.model import Node, Note
 
+_MARKS = ("cert", "ja3s", "ja4s", "ja4", "uri")
 # Where expansion stopped (`Note.reason` of notes) and what makes a map less than it seems (warnings).
 REASONS: dict[str, Callable[[Translator, Mapping[str, Any]], str]] = {
     "shared": lambda say, v: say.tr(
@@ -68,6 +69,11 @@ REASONS: dict[str, Callable[[Translator, Mapping[str, Any]], str]] = {
 def told(note: Note, say: Translator) -> str:
     """Return a note in the reader's language."""
     return REASONS[note.reason](say, note.values)
+
+
+def label_of(node: Node) -> str:
+    """Return what to call a node where its kind is not beside it: a bare hash tells nothing."""
+    return f"{node.kind.upper()} {node.label}" if node.kind in _MARKS else node.label
 
 
 def kinds(say: Translator) -> dict[str, str]:
