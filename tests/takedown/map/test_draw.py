@@ -141,6 +141,11 @@ def test_days_of_generated_names_are_told_as_one(draw: Any, calls: Any) -> None:
     assert "c2.example → generated names of 2026-03-03 to 2026-03-08: 6" in page
 
 
+def test_a_sinkhole_is_marked(draw: Any, calls: Any) -> None:
+    drawn = draw(contacts=calls(1, "192.0.2.1"), sinkholes=frozenset({"192.0.2.1"}))
+    assert "192.0.2.1 (sinkhole)" in texts(parsed(svg(drawn, EN)))
+
+
 def test_an_empty_map_is_a_picture_too(draw: Any) -> None:
     parsed(svg(draw(), EN))
     assert "</html>" in html(draw(), JA)

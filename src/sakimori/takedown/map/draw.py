@@ -114,6 +114,9 @@ def _box(box: Box, botnets: BotnetMap, stops: Mapping[str, str], say: Translator
     node = botnets.nodes.get(box.node)
     sunk = node is not None and bool(node.attributes.get("sinkhole"))
     label = cut(node.label) if node else say.tr("and {count} more", count=box.more)
+    if node and sunk:
+        mark = say.tr(" (sinkhole)")
+        label = cut(node.label, LABEL - _wide(mark)) + mark
     style = "b k" if sunk or node is None else "b"
     stop = stops.get(box.node, "")
     bar = (

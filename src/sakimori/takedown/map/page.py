@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 2000
 _STYLE = (
     "body{font:14px/1.5 'Noto Sans','Noto Sans CJK JP','Hiragino Sans','Yu Gothic',Meiryo,sans-serif;"
-    "margin:16px;color:#1b1b1b;background:#fff}.p{overflow:auto;border:1px solid #ddd}"
+    "margin:16px;color:#1b1b1b;background:#fff}.p{overflow:auto;border:1px solid #ddd}.p svg{max-width:100%;height:auto}"
     "table{border-collapse:collapse;margin:8px 0 24px}td,th{padding:3px 10px;text-align:left;"
     "border-bottom:1px solid #e4e4e4;vertical-align:top;overflow-wrap:anywhere}th{background:#f4f4f4;white-space:nowrap}"
     "td.n{text-align:right}h2{font-size:16px;margin:20px 0 4px}.w{border-left:4px solid #D55E00;"
