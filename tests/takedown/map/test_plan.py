@@ -65,6 +65,18 @@ def test_each_controller_is_a_way_of_its_own(draw: Any, calls: Any) -> None:
     assert paths(drawn) == [["address:192.0.2.1"], ["name:example.com"]]
 
 
+def test_a_listed_address_stays_a_way_though_a_name_leads_to_it(
+    draw: Any, calls: Any, resolves: Any
+) -> None:
+    seen: dict[str, Any] = {
+        "contacts": calls(1, "example.com", "192.0.2.1"),
+        "pdns": resolves("example.com", "192.0.2.1 192.0.2.2"),
+    }
+    assert paths(draw(**seen)) == [["name:example.com"]]
+    listed = (Way("bn", 1, "server", "192.0.2.1"),)
+    assert paths(draw(**seen, ways=listed)) == [["name:example.com"], ["address:192.0.2.1"]]
+
+
 def test_the_parent_of_a_dynamic_name_is_no_resource(draw: Any, calls: Any) -> None:
     graph = to_plan(draw(contacts=calls(1, "evil.duckdns.org", "a.evil.duckdns.org")))
     assert {r["id"] for r in graph["resources"]} == {
