@@ -237,12 +237,11 @@ def cli_page() -> str:
 
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Give every command that does something, groups left out, with its full name."""
+    """Give every command that does something with its full name."""
     inside = getattr(command, "commands", None)
-    if inside is None:
+    if inside is None or command.invoke_without_command:  # a group may do something alone
         yield name, command
-        return
-    for each, below in inside.items():
+    for each, below in (inside or {}).items():
         yield from commands(below, f"{name} {each}")
 
 

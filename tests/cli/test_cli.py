@@ -87,7 +87,7 @@ def commands() -> Iterator[tuple[str, Any]]:
 
     def walk(command: Any, name: str) -> Iterator[tuple[str, Any]]:
         inner = getattr(command, "commands", None)
-        if inner is None:
+        if inner is None or command.invoke_without_command:
             yield name, command
         for word, below in (inner or {}).items():
             yield from walk(below, f"{name} {word}".strip())
@@ -105,7 +105,8 @@ FORMATS = ["table", "json", "csv"]
 
 def test_the_commands_are_those_of_the_reference() -> None:
     assert EVERY == [
-        "allow add", "allow list", "allow remove", "botnets", "controllers", "demo", "explain",
+        "allow add", "allow list", "allow remove", "botnets", "botnets graph", "botnets pivots",
+        "botnets show", "controllers", "demo", "explain",
         "findings", "hosts", "hunt", "import", "intel import", "intel list", "lake compact",
         "lake retain", "lake verify", "plan", "simulate", "spam-days", "sql", "tables",
     ]  # fmt: skip

@@ -107,3 +107,51 @@ def test_the_longest_prefix_wins_as_in_a_routing_table(
     wanted = [networks[n] if n is not None else None for n in holding]
     assert [table.find(a) for a in addresses] == wanted
     assert table.find_all(addresses) == wanted
+
+
+def mmdb(network: str, record: dict[str, str | int]) -> bytes:
+    """Write a MaxMind database of one IPv4 network; format 2.0, 24-bit records."""
+
+    def text(value: str) -> bytes:
+        size = len(value)
+        head = bytes([2 << 5 | size]) if size < 29 else bytes([2 << 5 | 29, size - 29])
+        return head + value.encode()
+
+    def mapping(values: dict[str, bytes]) -> bytes:
+        return bytes([7 << 5 | len(values)]) + b"".join(text(k) + v for k, v in values.items())
+
+    def short(value: int) -> bytes:
+        return bytes([5 << 5 | 2]) + value.to_bytes(2, "big")
+
+    def long(value: int) -> bytes:
+        return bytes([6 << 5 | 4]) + value.to_bytes(4, "big")
+
+    net = ip_network(network)
+    nodes = b""
+    for at in range(net.prefixlen):
+        bit = int(net.network_address) >> (31 - at) & 1
+        last = at == net.prefixlen - 1
+        onward = net.prefixlen + 16 if last else at + 1
+        pair = (net.prefixlen, onward) if bit else (onward, net.prefixlen)
+        nodes += b"".join(side.to_bytes(3, "big") for side in pair)
+    told = {k: text(v) if isinstance(v, str) else long(v) for k, v in record.items()}
+    meta = {
+        "node_count": long(net.prefixlen), "record_size": short(24), "ip_version": short(4),
+        "database_type": text("t"), "binary_format_major_version": short(2),
+        "binary_format_minor_version": short(0), "build_epoch": b"\x08\x02" + b"\0" * 7 + b"\x01",
+        "languages": b"\x00\x04", "description": mapping({"en": text("t")}),
+    }  # fmt: skip
+    return nodes + b"\0" * 16 + mapping(told) + b"\xab\xcd\xefMaxMind.com" + mapping(meta)
+
+
+def test_a_maxmind_database_is_read(file: Path) -> None:
+    record: dict[str, str | int] = {
+        "autonomous_system_number": 64500, "autonomous_system_organization": "SAMPLE",
+    }  # fmt: skip
+    file.write_bytes(mmdb("192.0.2.0/24", record))
+    table = load(file)
+    wanted = AsRow("64500", "SAMPLE", "", "asn:table.tsv")
+    asked = ["192.0.2.7", "203.0.113.1", "2001:db8::1", "x"]
+    assert table.find_all(asked) == [wanted, None, None, None]
+    file.write_bytes(mmdb("192.0.2.0/24", {"asn": "AS64501", "country_code": "jp"}))
+    assert load(file).find("192.0.2.1") == AsRow("64501", "", "JP", "asn:table.tsv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sakimori.app.telling import Block
+from sakimori.hostile import defanged
 from sakimori.i18n import Translator
 from sakimori.takedown.map import tracing, words
 from sakimori.takedown.map.model import value_of
@@ -24,20 +25,31 @@ def tell(drawn: BotnetMap, lang: str, home: str | None = None) -> list[Block]:
     warnings = tuple(
         say.tr("Warning: {warning}", warning=words.told(w, say)) for w in drawn.warnings
     )
-    return [Block(lines=warnings), _groups(drawn, say), *_edges(drawn, say), _notes(drawn, say),
-            _asks(drawn, say, home)]  # fmt: skip
+    return [
+        Block(lines=warnings), *_groups(drawn, say), _notes(drawn, say), _asks(drawn, say, home),
+        *_edges(drawn, say),
+    ]  # fmt: skip
 
 
 def _block(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Block:
-    return Block(title=title, columns=tuple(columns),
-                 rows=tuple(dict(zip(columns, row, strict=True)) for row in rows))  # fmt: skip
+    """Return a table; terminals make links of URLs, so these are broken."""
+    safe = [[defanged(c, 400) if isinstance(c, str) else c for c in row] for row in rows]
+    return Block(
+        title=title, columns=tuple(columns),
+        rows=tuple(dict(zip(columns, row, strict=True)) for row in safe),
+    )  # fmt: skip
 
 
-def _groups(drawn: BotnetMap, say: Translator) -> Block:
-    ranked = sorted(drawn.groups, key=lambda g: (-g.bots, g.id))[:MOST]
+def _more(say: Translator, count: int) -> list[Block]:
+    return [Block(lines=(say.tr("and {count} more", count=count),))] if count > 0 else []
+
+
+def _groups(drawn: BotnetMap, say: Translator) -> list[Block]:
+    ranked = sorted(drawn.groups, key=lambda g: (-g.bots, g.id))
     columns = [say.tr("group"), say.tr("bots"), say.tr("tries in this order"), say.tr("examples")]
-    rows = [(value_of(g.id), g.bots, in_order(g, say, 6), g.hosts[:4]) for g in ranked]
-    return _block(say.tr("Bot groups and what they fall back to"), columns, rows)
+    rows = [(value_of(g.id), g.bots, in_order(g, say, 6), g.hosts[:4]) for g in ranked[:MOST]]
+    title = say.tr("Bot groups and what they fall back to")
+    return [_block(title, columns, rows), *_more(say, len(ranked) - MOST)]
 
 
 def _edges(drawn: BotnetMap, say: Translator) -> list[Block]:
@@ -46,14 +58,12 @@ def _edges(drawn: BotnetMap, say: Translator) -> list[Block]:
     columns = [say.tr("from"), say.tr("relation"), say.tr("to"), say.tr("who says so"),
                say.tr("first seen"), say.tr("last seen"), say.tr("sightings")]  # fmt: skip
     rows = [
-        (drawn.nodes[e.source].label, relations[e.relation], drawn.nodes[e.target].label,
+        (words.label_of(drawn.nodes[e.source]), relations[e.relation],
+         words.label_of(drawn.nodes[e.target]),
          e.sources, e.first_seen, e.last_seen, e.count or None)
         for e in edges[:MOST]
     ]  # fmt: skip
-    found = [_block(say.tr("Edges"), columns, rows)]
-    if len(edges) > MOST:
-        found.append(Block(lines=(say.tr("and {count} more", count=len(edges) - MOST),)))
-    return found
+    return [_block(say.tr("Edges"), columns, rows), *_more(say, len(edges) - MOST)]
 
 
 def _notes(drawn: BotnetMap, say: Translator) -> Block:

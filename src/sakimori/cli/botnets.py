@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +45,11 @@ Known = Annotated[
                  help="More dynamic DNS, parking, CDNs and sinkholes: CSV with kind,value."),
 ]  # fmt: skip
 Days = Annotated[int, typer.Option(help="Days of generated names ahead that count.", min=1)]
+Today = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"],
+                 help="Count the days ahead from here. Default: the last finding's day."),
+]  # fmt: skip
 Hops = Annotated[int, typer.Option(help="Hops from name to address to name.", min=0, max=6)]
 Shared = Annotated[
     int, typer.Option(help="An address with more names than this is shared hosting.", min=1)
@@ -86,6 +92,7 @@ def show(  # noqa: PLR0913, PLR0917 - one parameter per option
     asn: Asn = None,
     known: Known = None,
     days: Days = 30,
+    today: Today = None,
     hops: Hops = 2,
     shared: Shared = 20,
     home: Home = None,
@@ -100,7 +107,7 @@ def show(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     from sakimori.app import map_contract, mapping  # noqa: PLC0415
 
-    asked = _asked((pdns, registration, fallback, asn, known), days, hops, shared)
+    asked = _asked((pdns, registration, fallback, asn, known), days, hops, shared, today)
     with _opened(context, workspace, config, lang) as ws:
         spoken = ws.settings.lang
         drawn = mapping.map_of(ws, botnet, asked)
@@ -130,6 +137,7 @@ def graph(  # noqa: PLR0913, PLR0917 - one parameter per option
     asn: Asn = None,
     known: Known = None,
     days: Days = 30,
+    today: Today = None,
     hops: Hops = 2,
     shared: Shared = 20,
     workspace: InWorkspace = None,
@@ -138,7 +146,7 @@ def graph(  # noqa: PLR0913, PLR0917 - one parameter per option
     """Write what can be cut, and which cuts end each group's ways, as JSON for `plan`."""
     from sakimori.app import mapping  # noqa: PLC0415
 
-    asked = _asked((pdns, registration, fallback, asn, known), days, hops, shared)
+    asked = _asked((pdns, registration, fallback, asn, known), days, hops, shared, today)
     with _opened(context, workspace, config) as ws:
         found = mapping.graph_of(ws, botnet, asked)
     if to is None:
@@ -181,7 +189,11 @@ def _evidence(found: list[dict[str, Any]]) -> list[str]:
 
 
 def _asked(
-    files: tuple[Path | None, ...], days: int = 30, hops: int = 2, shared: int = 20
+    files: tuple[Path | None, ...],
+    days: int = 30,
+    hops: int = 2,
+    shared: int = 20,
+    today: datetime | None = None,
 ) -> Asked:
     from sakimori.app.mapping import Asked, Files  # noqa: PLC0415
     from sakimori.takedown.map import Limits  # noqa: PLC0415
@@ -191,6 +203,7 @@ def _asked(
         files=Files(pdns=pdns, registration=registration, fallback=fallback, asn=asn, known=known),
         limits=Limits(hops=hops, most_names=shared),
         days=days,
+        now=today,
     )
 
 

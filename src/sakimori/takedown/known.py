@@ -14,7 +14,6 @@ them; Alowaisheq et al., "Cracking the Wall of Confinement", NDSS 2019, for name
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from ipaddress import ip_address, ip_network
@@ -93,8 +92,9 @@ def parse(lines: Iterable[str], where: str, known: Known = BUILTIN) -> Known:
     Raises SourceError with `where:line` for another kind or a value that is none of these.
     """
     added: dict[str, set[str]] = {}
-    for number, row in enumerate(csv.reader(lines), 1):
-        if not row or not row[0].strip() or row[0].lstrip().startswith("#"):
+    for number, line in enumerate(lines, 1):
+        row = line.strip().split(",")
+        if not row[0].strip() or row[0].startswith("#"):
             continue
         if [cell.strip().lower() for cell in row[:2]] == ["kind", "value"]:
             continue

@@ -21,6 +21,7 @@ from sakimori.takedown.map.hang import AsRow, Ground, hang, join_urls
 from sakimori.takedown.map.model import BotnetMap, Material
 from sakimori.takedown.map.pivots import marks_of, propose, unrelated
 from sakimori.takedown.map.plan import already_cut, to_plan
+from sakimori.takedown.map.sunk import mark_led, mark_listed
 from sakimori.takedown.map.tracing import next_steps
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def make(material: Material, options: Options) -> BotnetMap:
     draft = begin(material)
     with_orders(draft, material.ways, options.today, options.days)
     join_urls(draft)
+    mark_listed(draft, material.sinkholes, options.known)
     lookup = options.lookup or Index(material.pdns)
     if options.lookup is None and not material.pdns:
         draft.warn("no_pdns")
@@ -68,6 +70,7 @@ def make(material: Material, options: Options) -> BotnetMap:
             sinkholes=material.sinkholes, asn_of=asn_of,
         ),
     )  # fmt: skip
+    mark_led(draft, material.sinkholes, options.known)
     ground = Ground(
         registrations=material.registrations, holdings=material.holdings, asn=options.asn
     )

@@ -158,7 +158,7 @@ def group_id(botnet: str, controllers: tuple[str, ...], source: str = "") -> str
 
 
 def _label(group: Group) -> str:
-    return f"{group.botnet} ({group.bots:,})"
+    return f"{group.botnet}/{group.id.rpartition('/')[2][:4]} ({group.bots:,})"
 
 
 def _lines(

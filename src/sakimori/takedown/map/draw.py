@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sakimori.takedown.map.layout import Box, Heading, Layout, Link
     from sakimori.takedown.map.model import BotnetMap, Edge, Node
 
-LABEL = 30  # widths of a Latin letter that fit into a box
+LABEL = 27  # widths of a Latin letter that fit into a box
 COLOURS: Mapping[str, str] = {
     "group": "#0072B2", "family": "#0072B2", "controller_name": "#D55E00", "controller_address": "#D55E00",
     "peer": "#D55E00", "url": "#D55E00", "dead_drop": "#E69F00", "dga_day": "#E69F00",
@@ -35,7 +35,7 @@ _STYLE = (
     "text{font:12px 'Noto Sans','Noto Sans CJK JP','Hiragino Sans','Yu Gothic',Meiryo,sans-serif;"
     "fill:#1b1b1b}.h{font-size:11px;font-weight:600;fill:#555;paint-order:stroke;stroke:#fff;stroke-width:4px}.t{font-size:16px;font-weight:600}"
     ".s{fill:#555}.b{fill:#fff;stroke-width:1.2}.l{fill:none;stroke:#8a8a8a;stroke-opacity:.55}"
-    ".c{stroke:#D55E00;stroke-opacity:.5}.f{stroke-dasharray:5 4;stroke:#E69F00;stroke-opacity:.9}"
+    ".c{stroke:#D55E00;stroke-opacity:.5}.f{stroke-dasharray:5 4;stroke:#E69F00;stroke-opacity:.6}"
     ".m{font-style:italic;fill:#555}.k{stroke-dasharray:3 3}"
 )
 
@@ -114,6 +114,9 @@ def _box(box: Box, botnets: BotnetMap, stops: Mapping[str, str], say: Translator
     node = botnets.nodes.get(box.node)
     sunk = node is not None and bool(node.attributes.get("sinkhole"))
     label = cut(node.label) if node else say.tr("and {count} more", count=box.more)
+    if node and sunk:
+        mark = say.tr(" (sinkhole)")
+        label = cut(node.label, LABEL - _wide(mark)) + mark
     style = "b k" if sunk or node is None else "b"
     stop = stops.get(box.node, "")
     bar = (
@@ -148,7 +151,8 @@ def _link(layout: Layout, link: Link, botnets: BotnetMap, relations: Mapping[str
     left, right = layout.boxes[link.source], layout.boxes[link.target]
     calls = any(edge.relation == "calls" for edge in link.edges)
     style = "l f" if link.fallback else "l c" if calls else "l"
-    size = min(4.0, 1 + math.log10(1 + sum(_weight(e, botnets) for e in link.edges)) / 2)
+    bots = sum(_weight(e, botnets) for e in link.edges)
+    size = 1.0 if link.fallback else min(3.0, 1 + math.log10(1 + bots) / 3)
     return (
         f'<path class="{style}" stroke-width="{size:.2g}" d="{_curve(left, right)}">'
         f"<title>{_lines(_edges_told(link.edges, botnets, relations))}</title></path>"

@@ -103,6 +103,12 @@ class Setting:
 def expand(draft: Draft, setting: Setting) -> None:
     """Add names, addresses and name servers within reach to the draft, and say where it ends."""
     frontier = [n for n in draft.of_kind(*CONTROLLERS) if n.startswith(("name:", "address:"))]
+    # The host of a controller's URL is followed, too; the site of a dead drop is not the botnet's.
+    frontier += [
+        host
+        for url, host, relation in draft.lines
+        if relation == "is at" and draft.kinds[url] == "url"
+    ]
     reached = set(frontier)
     for hop in range(setting.limits.hops):
         if not frontier:

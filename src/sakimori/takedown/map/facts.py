@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network, summarize_address_range
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sakimori.errors import SourceError
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _OF_NAME = {"name", "registrar", "registry", "name_servers", "registrant", "created", "country"}
+_LINE = (
+    'a line such as {"rrname": "c2.example", "rrtype": "A", "rdata": "192.0.2.1",'
+    ' "time_last": 1772000000}, or CSV with these columns'
+)
+_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError,
+              OverflowError)  # fmt: skip
 _OF_NETWORK = {"network", "hosting", "asn", "as_name", "country", "upstreams"}
 
 
@@ -58,7 +65,7 @@ def parse_facts(text: str, where: str) -> tuple[list[Registration], list[Holding
         try:
             for fact in _fact(one, place, f"analyst:{where}"):
                 (names if isinstance(fact, Registration) else networks).append(fact)  # type: ignore[arg-type]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except _MALFORMED as error:
             raise SourceError(f"is malformed: {error}", where=place) from error
     return names, networks
 
@@ -155,10 +162,14 @@ def parse_pdns(lines: Iterable[str], where: str) -> tuple[list[PdnsRecord], Reje
     """
     records: list[PdnsRecord] = []
     refused: Rejected | None = None
-    for line, row in _pdns_rows(lines):
+    columns, rows = _pdns_rows(lines)
+    if columns and (missing := [c for c in ("rrname", "rrtype", "rdata") if c not in columns]):
+        raise SourceError(f"lacks the columns {', '.join(missing)}", where=f"{where}:1", hint=_LINE)
+    for line, text in rows:
         try:
-            records += _records(row if isinstance(row, dict) else json.loads(row), where)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            row = dict(zip(columns, next(csv.reader([text])), strict=False)) if columns else None
+            records += _records(row if row is not None else json.loads(text), where)
+        except (*_MALFORMED, csv.Error, StopIteration) as error:
             reason = f"{type(error).__name__}: {error}"
             before = refused or Rejected(0, line, reason)
             refused = Rejected(before.count + 1, before.line, before.reason)
@@ -166,23 +177,23 @@ def parse_pdns(lines: Iterable[str], where: str) -> tuple[list[PdnsRecord], Reje
         raise SourceError(
             refused.reason if refused else "holds no record",
             where=f"{where}:{refused.line}" if refused else where,
-            hint="a line such as"
-            ' {"rrname": "c2.example", "rrtype": "A", "rdata": "192.0.2.1", "time_last": 1772000000}',
+            hint=_LINE,
         )
     return records, refused
 
 
-def _pdns_rows(lines: Iterable[str]) -> Iterator[tuple[int, str | dict[str, Any]]]:
+def _pdns_rows(lines: Iterable[str]) -> tuple[list[str], Iterator[tuple[int, str]]]:
+    """Return the columns of CSV (none: JSON) and the lines that hold something, numbered."""
     rows = iter(lines)
     first = next(rows, "").lstrip("\ufeff")
+    rest = ((at, line) for at, line in enumerate(rows, 2) if line.strip())
     if first.lstrip().startswith("{"):
-        yield 1, first
-        yield from ((at, line) for at, line in enumerate(rows, 2) if line.strip())
-        return
-    columns = next(csv.reader([first]), [])
-    reader = csv.DictReader(rows, [c.strip().lower() for c in columns])
-    for row in reader:
-        yield reader.line_num + 1, row
+        return [], chain([(1, first)], rest)
+    try:
+        columns = [c.strip().lower() for c in next(csv.reader([first]), [])]
+    except csv.Error:
+        columns = []
+    return columns or ["?"], rest
 
 
 def _records(row: Mapping[str, Any], where: str) -> Iterator[PdnsRecord]:

@@ -10,16 +10,15 @@ generator: nothing is generated here.
 from __future__ import annotations
 
 import csv
-import io
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sakimori.errors import SourceError
 from sakimori.intel import Refusal, normalise
-from sakimori.takedown.map.build import GENERATOR, NOTHING_KNOWN, controller_kind
+from sakimori.takedown.map.build import GENERATOR, NOTHING_KNOWN, PEERS, controller_kind
 from sakimori.takedown.map.model import Step, Way, node_id, value_of
 
 if TYPE_CHECKING:
@@ -45,17 +44,20 @@ def _rows(text: str, where: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if text.lstrip().startswith(("[", "{")):
         yield from _json_rows(text, where)
         return
-    reader = csv.DictReader(io.StringIO(text))
-    known = [c.strip().lower() for c in reader.fieldnames or ()]
-    if missing := [c for c in COLUMNS[:4] if c not in known]:
-        raise SourceError(
-            f"lacks the columns {', '.join(missing)}", where=f"{where}:1",
-            hint=f"the first line must be: {','.join(COLUMNS)}",
-        )  # fmt: skip
-    reader.fieldnames = known
-    for row in reader:
-        if any(isinstance(v, str) and v.strip() for v in row.values()):
-            yield reader.line_num, row
+    reader = csv.DictReader(text.splitlines())
+    try:
+        known = [c.strip().lower() for c in reader.fieldnames or ()]
+        if missing := [c for c in COLUMNS[:4] if c not in known]:
+            raise SourceError(
+                f"lacks the columns {', '.join(missing)}", where=f"{where}:1",
+                hint=f"the first line must be: {','.join(COLUMNS)}",
+            )  # fmt: skip
+        reader.fieldnames = known
+        for row in reader:
+            if any(isinstance(v, str) and v.strip() for v in row.values()):
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise SourceError(f"is no CSV: {error}", where=f"{where}:{reader.line_num}") from error
 
 
 def _json_rows(text: str, where: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -102,22 +104,32 @@ def with_orders(draft: Draft, ways: Iterable[Way], today: date, days: int = 30) 
     list names keeps the list's place. Names of one day and registry are one step.
     """
     of_botnet: defaultdict[str, list[Way]] = defaultdict(list)
-    for way in sorted(ways, key=lambda w: (w.order, w.date or today, w.kind, w.value)):
-        if way.date is None or today <= way.date < today + timedelta(days=days):
+    left: Counter[tuple[str, str]] = Counter()
+    for way in ways:
+        if way.date is not None and way.date < today:
+            left["past", way.source] += 1
+        elif way.date is not None and way.date >= today + timedelta(days=days):
+            left["beyond", way.source] += 1
+        else:
             of_botnet["*" if way.botnet in _EVERY else way.botnet].append(way)
-        elif way.date >= today + timedelta(days=days):
-            draft.warn("beyond", days=days, source=way.source)
+    for (reason, source), count in left.items():
+        draft.warn(reason, count=count, source=source, days=days, today=today.isoformat())
     known = {group.botnet for group in draft.groups}
     for name in sorted(set(of_botnet) - known - {"*"}):
         draft.warn("no_such_botnet", botnet=name, source=of_botnet[name][0].source)
     plans = {
-        botnet: _steps(draft, botnet, [*of_botnet["*"], *of_botnet[botnet]]) for botnet in known
+        botnet: _steps(draft, botnet, sorted([*of_botnet["*"], *of_botnet[botnet]], key=_tried))
+        for botnet in sorted(known)
     }
     draft.groups = [_ordered(draft, group, plans[group.botnet]) for group in draft.groups]
     for botnet in sorted(
         {g.botnet for g in draft.groups if any(s.source == GENERATOR for s in g.order)}
     ):
         draft.warn("generator", botnet=botnet)
+
+
+def _tried(way: Way) -> tuple[int, date, str, str]:
+    return way.order, way.date or date.min, way.kind, way.value
 
 
 def _steps(draft: Draft, botnet: str, ways: Iterable[Way]) -> list[Step]:
@@ -157,6 +169,8 @@ def day_node(botnet: str, step: Step) -> str:
 def _ordered(draft: Draft, group: Group, steps: list[Step]) -> Group:
     named = {t for step in steps for t in step.targets}
     unknown = [s for s in group.order if s.kind == "unknown" and not _told(s.source, steps)]
+    if not unknown and any(step.kind == "peer" for step in steps):
+        unknown = [Step("unknown", (), None, PEERS)]  # a list of peers is never whole
     called = [s for s in group.order if s.kind != "unknown" and not named.issuperset(s.targets)]
     for place, step in enumerate(steps, 1 + len(called)):
         target = day_node(group.botnet, step) if step.kind == "dga-day" else step.targets[0]
@@ -166,8 +180,8 @@ def _ordered(draft: Draft, group: Group, steps: list[Step]) -> Group:
 
 
 def _told(unknown: str, steps: Iterable[Step]) -> bool:
-    """Whether the list says what was not known. A list of peers is never whole."""
+    """Whether the list says what was not known."""
     kinds = {step.kind for step in steps}
     if unknown == GENERATOR:
         return "dga-day" in kinds
-    return unknown == NOTHING_KNOWN and bool(kinds) and "peer" not in kinds
+    return unknown == NOTHING_KNOWN and bool(kinds)

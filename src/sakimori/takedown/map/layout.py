@@ -10,7 +10,7 @@ box with their number, so that hundreds of nodes stay readable and none is left 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -74,7 +74,11 @@ class Layout:
 
 
 def lay_out(botnets: BotnetMap, most: int = 12) -> Layout:
-    """Return where everything stands. `most`: boxes of one kind."""
+    """Return where everything stands. `most`: boxes of one kind.
+
+    A name's registry and country are left out where its registrar is drawn: the tables have them.
+    """
+    botnets = _plainer(botnets)
     shown = _chosen(botnets, most)
     links = _links(botnets.edges, shown)
     columns = [c for c in (_column(kinds, botnets, shown) for kinds in COLUMNS) if c]
@@ -82,6 +86,23 @@ def lay_out(botnets: BotnetMap, most: int = 12) -> Layout:
         _ordered(columns, links)
         _ordered(columns[::-1], links)
     return _placed(columns, links, botnets)
+
+
+def _plainer(botnets: BotnetMap) -> BotnetMap:
+    """Return the map without edges that say little, and without what then hangs on nothing."""
+    locked = {e.source for e in botnets.edges if e.relation == "is registered through"}
+    edges = tuple(
+        e
+        for e in botnets.edges
+        if not (e.source in locked and e.relation in ("is in the zone of", "is in"))
+    )
+    joined = {end for e in edges for end in (e.source, e.target)}
+    nodes = {
+        name: node
+        for name, node in botnets.nodes.items()
+        if name in joined or node.kind not in ("registry", "country")
+    }
+    return replace(botnets, nodes=nodes, edges=edges)
 
 
 _Section = tuple[str, list[str]]  # kind, ids of its boxes

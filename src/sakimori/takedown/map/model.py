@@ -8,6 +8,7 @@ the way. All text is raw: whoever shows it must escape it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,8 @@ class Edge:
     """What joins two nodes, and who says so.
 
     `sources`: "finding", "pdns:SENSOR", "intel:NAME", "event:FEED", "sinkhole",
-    "analyst:FILE", "asn:FILE"; sorted. `count`: sightings, as the source counts them.
+    "analyst:FILE", "asn:FILE", "sensor" (marks seen in the lake), "name" (what a name itself
+    says); sorted. `count`: sightings, as the source counts them.
     """
 
     source: str
@@ -247,6 +249,7 @@ class Material:
     generators: frozenset[str] = frozenset()  # names of botnets whose bots make up names
 
 
+@lru_cache(maxsize=1 << 17)
 def node_id(value: str) -> str:
     """Return the id of an address, name or URL by its form."""
     if "://" in value or "/" in value:

@@ -5,6 +5,7 @@ Static: no script, no link, nothing fetched; a content policy in the page forbid
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from sakimori.takedown.map import tracing, words
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 2000
 _STYLE = (
     "body{font:14px/1.5 'Noto Sans','Noto Sans CJK JP','Hiragino Sans','Yu Gothic',Meiryo,sans-serif;"
-    "margin:16px;color:#1b1b1b;background:#fff}.p{overflow:auto;border:1px solid #ddd}"
+    "margin:16px;color:#1b1b1b;background:#fff}.p{overflow:auto;border:1px solid #ddd}.p svg{max-width:100%;height:auto}"
     "table{border-collapse:collapse;margin:8px 0 24px}td,th{padding:3px 10px;text-align:left;"
-    "border-bottom:1px solid #e4e4e4;vertical-align:top;overflow-wrap:anywhere}th{background:#f4f4f4}"
+    "border-bottom:1px solid #e4e4e4;vertical-align:top;overflow-wrap:anywhere}th{background:#f4f4f4;white-space:nowrap}"
     "td.n{text-align:right}h2{font-size:16px;margin:20px 0 4px}.w{border-left:4px solid #D55E00;"
     "padding-left:8px}"
 )
@@ -44,9 +45,9 @@ def html(botnets: BotnetMap, say: Translator, title: str = "", home: str | None 
         *(f'<p class="w">{safe(words.told(w, say))}</p>' for w in botnets.warnings),
         f'<div class="p">{svg(botnets, say, title)}</div>',
         _groups(botnets, say),
-        _edges(botnets, say),
         _notes(botnets, say),
         _asks(tracing.next_steps(botnets, home), say),
+        _edges(botnets, say),
         "</body></html>",
     ]
     return "\n".join(part for part in parts if part) + "\n"
@@ -78,31 +79,41 @@ def _cell(value: Any) -> str:
 
 def _groups(botnets: BotnetMap, say: Translator) -> str:
     ranked = sorted(botnets.groups, key=lambda g: (-g.bots, g.id))
-    rows = [(value_of(g.id), g.bots, in_order(g, say), ", ".join(g.hosts)) for g in ranked]
+    rows = [(value_of(g.id), g.bots, in_order(g, say), ", ".join(g.hosts[:6])) for g in ranked]
     columns = [say.tr("group"), say.tr("bots"), say.tr("tries in this order"), say.tr("examples")]
     return _table(say.tr("Bot groups and what they fall back to"), columns, rows, say)
 
 
 def in_order(group: Group, say: Translator, most: int = 12) -> str:
-    """Return a group's fallback order in one line."""
-    told = [_step(step, say) for step in group.order[:most]]
-    if len(group.order) > most:
-        told.append(say.tr("and {count} more", count=len(group.order) - most))
+    """Return a group's fallback order in one line; days of generated names that follow as one."""
+    told: list[str] = []
+    for generated, steps in groupby(group.order, lambda step: step.kind == "dga-day"):
+        its = list(steps)
+        told += [_generated(its, say)] if generated else [_step(step, say) for step in its]
+    if len(told) > most:
+        told[most:] = [say.tr("and {count} more", count=len(told) - most)]
     return " → ".join(told)
 
 
+def _generated(steps: list[Step], say: Translator) -> str:
+    days = sorted(step.date for step in steps if step.date)
+    count = sum(len(step.targets) for step in steps)
+    if days[0] == days[-1]:
+        return say.tr("generated names of {date}: {count}", date=days[0], count=count)
+    return say.tr(
+        "generated names of {first} to {last}: {count}", first=days[0], last=days[-1], count=count
+    )
+
+
 def _step(step: Step, say: Translator) -> str:
-    if step.kind == "unknown":
-        return say.tr("ways that are not known")
-    if step.kind == "dga-day":
-        return say.tr("generated names of {date}: {count}", date=step.date, count=len(step.targets))
-    return value_of(step.targets[0])
+    return value_of(step.targets[0]) if step.targets else say.tr("ways that are not known")
 
 
 def _edges(botnets: BotnetMap, say: Translator) -> str:
     relations = words.relations(say)
     rows = [
-        (botnets.nodes[e.source].label, relations[e.relation], botnets.nodes[e.target].label,
+        (words.label_of(botnets.nodes[e.source]), relations[e.relation],
+         words.label_of(botnets.nodes[e.target]),
          ", ".join(e.sources), e.first_seen, e.last_seen, e.count or None)
         for e in botnets.edges
     ]  # fmt: skip

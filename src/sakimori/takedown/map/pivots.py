@@ -19,7 +19,7 @@ shared infrastructure is weak alone: Rid and Buchanan, Attributing Cyber Attacks
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from itertools import combinations
 from types import MappingProxyType
@@ -55,6 +55,7 @@ WEIGHTS: Mapping[str, float] = MappingProxyType({
 UNKNOWN_WEIGHT = 0.1
 CAP = 0.6  # how far further values may carry a kind beyond its weight
 MOST_NAMES = 20  # an address with more says nothing about who stands behind one of its names
+MOST_HOLDERS = 20  # what more botnets than this show says nothing about two of them
 LEAST = 0.05  # weaker proposals are not worth a line
 
 
@@ -80,13 +81,6 @@ class Proposal:
     evidence: tuple[Shared, ...]
 
 
-@dataclass(slots=True)
-class _Value:
-    """Who shows one value: controllers per botnet."""
-
-    of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-
-
 def propose(
     marks: Mapping[str, Iterable[Trait]],
     elsewhere: Mapping[tuple[str, str], int] | None = None,
@@ -97,25 +91,32 @@ def propose(
     `marks`: the marks of each botnet's controllers. `elsewhere`: for (kind, value) how many servers
     that are no controllers show it too, as far as is known.
     """
-    values: defaultdict[tuple[str, str], _Value] = defaultdict(_Value)
+    values: defaultdict[tuple[str, str], defaultdict[str, set[str]]]
+    values = defaultdict(lambda: defaultdict(set))
     for botnet, traits in marks.items():
         for trait in traits:
-            values[trait.kind, trait.value].of[botnet].add(trait.controller)
+            values[trait.kind, trait.value][botnet].add(trait.controller)
     shared: defaultdict[tuple[str, str], list[Shared]] = defaultdict(list)
-    for (kind, value), holders in values.items():
-        others = (elsewhere or {}).get((kind, value), 0)
-        for a, b in combinations(sorted(holders.of), 2):
-            shared[a, b].append(_shared((kind, value), holders, (a, b), others))
+    for key, holders in values.items():
+        if len(holders) <= MOST_HOLDERS:
+            _pair(shared, key, holders, (elsewhere or {}).get(key, 0))
     found = [_proposal(a, b, its) for (a, b), its in shared.items()]
     return sorted((p for p in found if p.strength >= least), key=lambda p: (-p.strength, p.a, p.b))
 
 
-def _shared(key: tuple[str, str], holders: _Value, pair: tuple[str, str], others: int) -> Shared:
+def _pair(
+    shared: defaultdict[tuple[str, str], list[Shared]],
+    key: tuple[str, str],
+    holders: Mapping[str, set[str]],
+    others: int,
+) -> None:
+    """Add one value to the evidence of every two botnets that show it."""
     kind, value = key
-    beyond = len(holders.of) - 2
+    beyond = len(holders) - 2
     weight = WEIGHTS.get(kind, UNKNOWN_WEIGHT) / (1 + others + beyond / 2) ** 2
-    on_a, on_b = (tuple(sorted(holders.of[botnet])) for botnet in pair)
-    return Shared(kind, value, weight, others, on_a, on_b)
+    on = {botnet: tuple(sorted(its)) for botnet, its in sorted(holders.items())}
+    for a, b in combinations(on, 2):
+        shared[a, b].append(Shared(kind, value, weight, others, on[a], on[b]))
 
 
 def _proposal(a: str, b: str, evidence: list[Shared]) -> Proposal:

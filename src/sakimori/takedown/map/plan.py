@@ -116,8 +116,14 @@ def _live(graph: _Graph, group: Group) -> list[Step]:
         step
         for step in group.order
         if not (step.targets and all(_sunk(graph, t) for t in step.targets))
-        and not (step.kind == "server" and behind.issuperset(step.targets) and step.targets)
+        and not _met_on_the_way(step, behind)
     ]
+
+
+def _met_on_the_way(step: Step, behind: set[str]) -> bool:
+    """Whether a seen address is one that the group's names lead to; a listed one is hard-coded."""
+    listed = step.source.startswith("analyst:")
+    return step.kind == "server" and not listed and bool(behind.intersection(step.targets))
 
 
 def _sunk(graph: _Graph, node: str) -> bool:

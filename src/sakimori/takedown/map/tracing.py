@@ -144,19 +144,23 @@ def _countries(botnets: BotnetMap, partner: str, about: Iterable[str]) -> set[st
 
 _SAID: dict[str, Callable[[Translator, Ask], str]] = {
     "own": lambda say, ask: say.tr(
-        "Capture what your own bots send to {count} controllers: it costs nobody's leave, and shows the protocol.",
+        "Capture what your own bots send (controllers: {count}): nobody has to agree, and it shows"
+        " the protocol.",
         count=len(ask.about),
     ),
     "hosting": lambda say, ask: say.tr(
-        "Ask {partner}, which hosts {count} controllers, for the customer, the payments and a copy of the disk.",
+        "Ask the hosting company {partner} (controllers there: {count}) for the customer, the"
+        " payments and a copy of the disk.",
         partner=ask.partner, count=len(ask.about),
     ),
     "dynamic_dns": lambda say, ask: say.tr(
-        "Ask the dynamic DNS service {partner} for the accounts of {count} names, and from where they log in.",
+        "Ask the dynamic DNS service {partner} (names there: {count}) for the accounts, and from"
+        " where they log in.",
         partner=ask.partner, count=len(ask.about),
     ),
     "registrar": lambda say, ask: say.tr(
-        "Ask the registrar {partner} for the accounts and payments of {count} names, and what else they registered.",
+        "Ask the registrar {partner} (names there: {count}) for the accounts, the payments and what"
+        " else they registered.",
         partner=ask.partner, count=len(ask.about),
     ),
     "dead_drop": lambda say, ask: say.tr(
@@ -164,19 +168,22 @@ _SAID: dict[str, Callable[[Translator, Ask], str]] = {
         partner=ask.partner,
     ),
     "name_server": lambda say, ask: say.tr(
-        "Ask {partner}, which serves {count} names, for the account and its other zones.",
+        "Ask {partner}, which answers for {count} of the names, for the account and its other zones.",
         partner=ask.partner, count=len(ask.about),
     ),
     "asn": lambda say, ask: say.tr(
-        "Ask {partner}, which announces {count} controllers, for flow records: who logs in to them, and where they pass things on.",
+        "Ask the network {partner} (controllers there: {count}) for flow records: who logs in to"
+        " them, and where they pass things on.",
         partner=ask.partner, count=len(ask.about),
     ),
     "upstream": lambda say, ask: say.tr(
-        "Ask {partner}, through which {count} controllers are reached, for flow records, if their own network does not answer.",
+        "Ask the upstream {partner} (controllers behind it: {count}) for flow records, if their own"
+        " network does not answer.",
         partner=ask.partner, count=len(ask.about),
     ),
     "registry": lambda say, ask: say.tr(
-        "Ask the registry of {partner} for the history of {count} names: earlier registrars and servers.",
+        "Ask the registry of {partner} (names there: {count}) for their history: earlier registrars"
+        " and name servers.",
         partner=ask.partner, count=len(ask.about),
     ),
 }  # fmt: skip
@@ -187,14 +194,14 @@ def told(ask: Ask, say: Translator) -> str:
     words = _SAID[ask.kind](say, ask)
     if ask.countries:
         cost = say.tr(
-            "Hops {hops}, partners {partners}, countries {countries}.",
+            "Hops: {hops}, partners: {partners}, countries on the way: {countries}.",
             hops=ask.hops, partners=ask.partners, countries=", ".join(ask.countries),
         )  # fmt: skip
     elif ask.kind == "own":
         return words
     else:
         cost = say.tr(
-            "Hops {hops}, partners {partners}; no border is known to be crossed.",
+            "Hops: {hops}, partners: {partners}; no border is known to be crossed.",
             hops=ask.hops, partners=ask.partners,
         )  # fmt: skip
     return f"{words} {cost}"

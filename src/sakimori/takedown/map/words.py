@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sakimori.i18n import Translator
-    from sakimori.takedown.map.model import Note
+    from sakimori.takedown.map.model import Node, Note
 
+_MARKS = ("cert", "ja3s", "ja4s", "ja4", "uri")
 # Where expansion stopped (`Note.reason` of notes) and what makes a map less than it seems (warnings).
 REASONS: dict[str, Callable[[Translator, Mapping[str, Any]], str]] = {
     "shared": lambda say, v: say.tr(
@@ -25,6 +26,9 @@ REASONS: dict[str, Callable[[Translator, Mapping[str, Any]], str]] = {
     "sinkhole": lambda say, v: say.tr(
         "a sinkhole: it is cut already, and other botnets end there, too", **v
     ),
+    "claims_sinkhole": lambda say, v: say.tr(
+        "its name server {server} calls itself a sinkhole: ask who runs it before anything is cut", **v
+    ),
     "many": lambda say, v: say.tr(
         "{addresses} addresses: a fast-flux name, whose addresses are bots and not servers", **v
     ),
@@ -36,11 +40,14 @@ REASONS: dict[str, Callable[[Translator, Mapping[str, Any]], str]] = {
         "bots that several sources saw are counted once for each: the sum of the groups is too high"
     ),
     "beyond": lambda say, v: say.tr(
-        "{source} holds days beyond the next {days}, which are left out", **v
+        "left out: {count} lines of {source} for days later than {days} days from {today}", **v
+    ),
+    "past": lambda say, v: say.tr(
+        "left out: {count} lines of {source} for days before {today}", **v
     ),
     "no_such_botnet": lambda say, v: say.tr("{source} names {botnet}, which is not on this map", **v),
     "lore": lambda say, v: say.tr(
-        "{count} controllers are reported for the family {family}; the newest {shown} are shown", **v
+        "of {count} controllers reported for the family {family} the newest {shown} are shown", **v
     ),
     "generator": lambda say, v: say.tr(
         "bots of {botnet} make up names: give those of the days ahead with --fallback, or their way"
@@ -50,10 +57,10 @@ REASONS: dict[str, Callable[[Translator, Mapping[str, Any]], str]] = {
         "no passive DNS is at hand: related names are missing, and collateral is not known"
     ),
     "refused": lambda say, v: say.tr(
-        "{count} lines of {source} were refused, the first at line {line}: {reason}", **v
+        "refused lines of {source}: {count}, the first at line {line}: {reason}", **v
     ),
     "resolvers": lambda say, v: say.tr(
-        "{count} sources that only asked the sinkhole's DNS are left out: they are resolvers, not bots",
+        "left out: {count} sources that only asked the sinkhole's DNS. They are resolvers, not bots",
         **v,
     ),
 }  # fmt: skip
@@ -62,6 +69,11 @@ REASONS: dict[str, Callable[[Translator, Mapping[str, Any]], str]] = {
 def told(note: Note, say: Translator) -> str:
     """Return a note in the reader's language."""
     return REASONS[note.reason](say, note.values)
+
+
+def label_of(node: Node) -> str:
+    """Return what to call a node where its kind is not beside it: a bare hash tells nothing."""
+    return f"{node.kind.upper()} {node.label}" if node.kind in _MARKS else node.label
 
 
 def kinds(say: Translator) -> dict[str, str]:
