@@ -31,7 +31,7 @@ _CHAINS = {"input": ("saddr",), "output": ("daddr",), "forward": ("saddr", "dadd
 _LONGEST = timedelta(days=365 * 100)  # the kernel refuses timeouts of several centuries
 _FIXED = re.compile(r"(?:add|delete) (?:table|chain|set|rule) |# |\}$|$")
 _OPENS = re.compile(rf"add element {TABLE} ((?:addr|net)[46](?:_[0-9]+)?) \{{")
-_ELEMENT = re.compile(r'\t([0-9a-f.:/]+)(?: timeout [0-9]+s)?(?: comment "([^"]*)")?,')
+_ELEMENT = re.compile(r'\t([0-9a-f.:/]+)(?: timeout [0-9dhms]+)?(?: comment "([^"]*)")?,')
 _UNTIL = re.compile(r"until (\S{20})")
 
 _State = dict[str, dict[str, str]]  # set -> element -> remark
@@ -147,7 +147,16 @@ def _attributes(remark: str, hour: datetime) -> str:
     left = _text.parse_stamp(until[1]) - hour
     if left > _LONGEST:
         return comment
-    return f" timeout {max(1, int(left.total_seconds()))}s{comment}"
+    return f" timeout {_duration(max(1, int(left.total_seconds())))}{comment}"
+
+
+def _duration(seconds: int) -> str:
+    """Return `28d11h30m`: nft takes no more than eight digits of a unit."""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number)
 
 
 def _parsed(text: str) -> _State:

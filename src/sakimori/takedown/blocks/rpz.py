@@ -41,9 +41,18 @@ _PER_MESSAGE = 100  # the longest names of so many updates fit into 64 KiB
 
 
 def refuses(entry: BlockEntry, options: Options) -> str:
-    """Refuse names that are too long below a zone's own."""
-    if entry.kind == "name" and len(f"*.{entry.value}.{options.zone}.") > _LONGEST:
+    """Refuse names that would mean something else, or make a server refuse the whole zone.
+
+    `8.0.0.0.10.rpz-client-ip` in a zone is a rule for all clients in 10.0.0.0/8.
+    """
+    if entry.kind != "name":
+        return ""
+    if entry.value.rpartition(".")[2].startswith("rpz-"):
+        return "below a zone's own name this would be a trigger of another kind"
+    if len(f"*.{entry.value}.{options.zone}.") > _LONGEST:
         return f"the name is too long to stand in zone {options.zone}"
+    if "_" in entry.value and any(data[0] == "A" for data in _actions(entry, options)):
+        return "BIND refuses addresses at a name with an underscore; give the sinkhole as a name"
     return ""
 
 
