@@ -10,6 +10,7 @@ import csv
 import ipaddress
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from sakimori.errors import SourceError
@@ -22,19 +23,23 @@ if TYPE_CHECKING:
 COLUMNS = ("kind", "value", "expires", "reason", "policy")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _PLAIN_V4 = re.compile(rf"({_OCTET})(?:\.{_OCTET}){{3}}")
+_PLAIN_NET = re.compile(rf"(({_OCTET})(?:\.{_OCTET}){{3}})/([0-9]{{1,2}})")
 _WIDEST = {4: 8, 6: 19}  # the largest blocks that one holder was given
 # Private addresses may be blocked: a machine of one's own can be cut off. These never may.
 _NEVER = tuple(
-    ipaddress.ip_network(network)
-    for network in (
+    (network.version, int(network[0]), int(network[-1]))
+    for network in map(ipaddress.ip_network, (
         "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4",
         "::/127", "fe80::/10", "ff00::/8",
-    )
+    ))
 )  # fmt: skip
 _CAREFUL = {0, 127, 169, *range(224, 256)}  # first octets in _NEVER
 _NO_TARGET = "a loopback, link-local, multicast, unspecified or reserved address is no target"
 _NOT_IN_URLS = re.compile(r"[^A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]")
 _LONGEST_URL = 2048
+
+
+_Value = tuple[str, str]  # kind and canonical value
 
 
 class Listed(NamedTuple):
@@ -90,6 +95,11 @@ def entry(kind: str, value: str) -> BlockEntry | Refusal:
     case and as A-labels, without `*.` and the last dot; URLs with only what RFC 3986 allows, the
     rest percent-encoded; JA4 in lower case. Defanged forms are repaired.
     """
+    made = _canonical(kind, value)
+    return made if isinstance(made, Refusal) else BlockEntry(*made)
+
+
+def _canonical(kind: str, value: str) -> _Value | Refusal:
     check = _CHECKS.get(kind)
     if check is None:
         return Refusal(f"kind {kind[:20]!r} is none of {', '.join(KINDS)}")
@@ -149,7 +159,7 @@ def _entry_of(names: Sequence[str], row: _Row) -> BlockEntry | Reject | None:
 
 
 def _made(given: dict[str, str], line: int) -> BlockEntry | Refusal:
-    made = entry(given.get("kind", "").strip().lower(), given.get("value", ""))
+    made = _canonical(given.get("kind", "").strip().lower(), given.get("value", ""))
     if isinstance(made, Refusal):
         return made
     expires = _time(given.get("expires", "").strip())
@@ -159,9 +169,10 @@ def _made(given: dict[str, str], line: int) -> BlockEntry | Refusal:
     if policy and policy not in POLICIES:
         return Refusal(f"policy {policy[:20]!r} is none of {', '.join(POLICIES)}")
     reason = given.get("reason", "").strip()
-    return BlockEntry(made.kind, made.value, expires, reason, policy, line)
+    return BlockEntry(*made, expires, reason, policy, line)
 
 
+@lru_cache(4096)
 def _time(text: str) -> datetime | Refusal | None:
     """Read an ISO 8601 time; without a zone it is UTC, a day is its first moment."""
     if not text:
@@ -183,10 +194,10 @@ def _longer(first: BlockEntry, second: BlockEntry) -> BlockEntry:
     )  # fmt: skip
 
 
-def _address(text: str) -> BlockEntry | Refusal:
+def _address(text: str) -> _Value | Refusal:
     plain = _PLAIN_V4.fullmatch(text)
     if plain and int(plain[1]) not in _CAREFUL:
-        return BlockEntry("address", text)
+        return "address", text
     text = refang(text)
     if "/" in text:
         return _network(text)
@@ -198,33 +209,55 @@ def _address(text: str) -> BlockEntry | Refusal:
         if address.scope_id is not None:
             return Refusal(_NO_TARGET, known=True)
         address = address.ipv4_mapped or address
-    if any(address.version == n.version and address in n for n in _NEVER):
+    if _never(address.version, int(address), int(address)):
         return Refusal(_NO_TARGET, known=True)
-    return BlockEntry("address", str(address))
+    return "address", str(address)
 
 
-def _network(text: str) -> BlockEntry | Refusal:
+def _network(text: str) -> _Value | Refusal:
     text = refang(text)
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return Refusal("it is no network such as 192.0.2.0/24")
-    if isinstance(network, ipaddress.IPv6Network):
-        if network.network_address.scope_id is not None:
-            return Refusal(_NO_TARGET, known=True)
-        mapped = network.network_address.ipv4_mapped
-        if mapped and network.prefixlen >= 96:
-            network = ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+    plain = _PLAIN_NET.fullmatch(text)
+    if plain and int(plain[2]) not in _CAREFUL and 8 <= int(plain[3]) < 32:
+        return "cidr", _masked(plain[1], int(plain[3]))
+    network = _parsed_network(text)
+    if isinstance(network, Refusal):
+        return network
     if network.prefixlen == network.max_prefixlen:
         return _address(str(network.network_address))
     if network.prefixlen < (widest := _WIDEST[network.version]):
         return Refusal(f"a network wider than /{widest} would cut off too much", known=True)
-    if any(network.version == n.version and network.overlaps(n) for n in _NEVER):
+    if _never(network.version, int(network[0]), int(network[-1])):
         return Refusal(_NO_TARGET, known=True)
-    return BlockEntry("cidr", str(network))
+    return "cidr", str(network)
 
 
-def _name(text: str) -> BlockEntry | Refusal:
+def _parsed_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | Refusal:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return Refusal("it is no network such as 192.0.2.0/24")
+    if isinstance(network, ipaddress.IPv4Network):
+        return network
+    if network.network_address.scope_id is not None:
+        return Refusal(_NO_TARGET, known=True)
+    mapped = network.network_address.ipv4_mapped
+    if mapped and network.prefixlen >= 96:
+        return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+    return network
+
+
+def _masked(address: str, length: int) -> str:
+    """Return an IPv4 network without host bits."""
+    a, b, c, d = map(int, address.split("."))
+    number = (a << 24 | b << 16 | c << 8 | d) >> (32 - length) << (32 - length)
+    return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/{length}"
+
+
+def _never(version: int, first: int, last: int) -> bool:
+    return any(version == v and first <= b and a <= last for v, a, b in _NEVER)
+
+
+def _name(text: str) -> _Value | Refusal:
     found = normalise("name", text)
     if isinstance(found, Refusal):
         if found.known:
@@ -234,10 +267,10 @@ def _name(text: str) -> BlockEntry | Refusal:
         return Refusal("it is an address, not a name")
     if found.port is not None:
         return Refusal("a name with a port cannot be blocked; leave the port out")
-    return BlockEntry("name", found.value)
+    return ("name", found.value)
 
 
-def _url(text: str) -> BlockEntry | Refusal:
+def _url(text: str) -> _Value | Refusal:
     found = normalise("url", text)
     if isinstance(found, Refusal):
         return found
@@ -246,16 +279,16 @@ def _url(text: str) -> BlockEntry | Refusal:
         return Refusal("only http and https URLs can be blocked")
     if len(value) > _LONGEST_URL:
         return Refusal(f"it is longer than {_LONGEST_URL} characters")
-    return BlockEntry("url", value)
+    return ("url", value)
 
 
 def _encoded(char: str) -> str:
     return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "replace"))
 
 
-def _ja4(text: str) -> BlockEntry | Refusal:
+def _ja4(text: str) -> _Value | Refusal:
     found = normalise("ja4", text)
-    return found if isinstance(found, Refusal) else BlockEntry("ja4", found.value)
+    return found if isinstance(found, Refusal) else ("ja4", found.value)
 
 
 _CHECKS = {"address": _address, "cidr": _network, "name": _name, "url": _url, "ja4": _ja4}

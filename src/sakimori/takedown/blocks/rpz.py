@@ -8,7 +8,6 @@ RFC 1982 (serials), RFC 2136 (updates).
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import TYPE_CHECKING
 
@@ -97,19 +96,16 @@ def undo(after: str, before: str | None, options: Options) -> str:
 
 
 def trigger(value: str) -> str:
-    """Return the rpz-ip owner of an address or network: `24.0.2.0.192.rpz-ip`.
+    """Return the rpz-ip owner of a canonical address or network: `24.0.2.0.192.rpz-ip`.
 
     In IPv6 the longest run of zeros is `zz`, as `::` in its text.
     """
-    network = ipaddress.ip_network(value)
-    address = network.network_address
-    if address.version == 4:
-        parts = str(address).split(".")
-    else:
-        text = str(address)
-        text = f"zz{text[1:]}" if text.startswith("::") else text.replace("::", ":zz:")
-        parts = text.removesuffix(":").split(":")
-    return f"{network.prefixlen}.{'.'.join(reversed(parts))}.rpz-ip"
+    text, _, length = value.partition("/")
+    if ":" not in text:
+        return f"{length or 32}.{'.'.join(reversed(text.split('.')))}.rpz-ip"
+    text = f"zz{text[1:]}" if text.startswith("::") else text.replace("::", ":zz:")
+    parts = text.removesuffix(":").split(":")
+    return f"{length or 128}.{'.'.join(reversed(parts))}.rpz-ip"
 
 
 def _records(entry: BlockEntry, options: Options) -> Iterator[str]:
