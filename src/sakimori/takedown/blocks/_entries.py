@@ -11,6 +11,7 @@ import ipaddress
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from sakimori.errors import SourceError
@@ -18,7 +19,7 @@ from sakimori.intel import Refusal, normalise, refang
 from sakimori.takedown.blocks._contract import KINDS, POLICIES, BlockEntry, Reject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 COLUMNS = ("kind", "value", "expires", "reason", "policy")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -71,7 +72,8 @@ def read(text: str, path: str = "") -> Listed:
         )
     rows = _rows(text)
     names = _header(",".join(next(rows).cells))
-    made = [_entry_of(names, row) for row in rows]
+    columns = _columns(names)
+    made = [_entry_of(columns, row) for row in rows]
     rejects = tuple(item for item in made if isinstance(item, Reject))
     named = [item for item in made if isinstance(item, BlockEntry)]
     entries = unique(named)
@@ -107,6 +109,18 @@ def _canonical(kind: str, value: str) -> _Value | Refusal:
     if not text:
         return Refusal("the value is empty")
     return check(text)
+
+
+class _Columns(NamedTuple):
+    """How many columns there are, and what takes those of COLUMNS from a row padded by one."""
+
+    width: int
+    pick: Callable[[Sequence[str]], tuple[str, ...]]
+
+
+def _columns(names: Sequence[str]) -> _Columns:
+    places = (names.index(name) if name in names else len(names) for name in COLUMNS)
+    return _Columns(len(names), itemgetter(*places))
 
 
 class _Row(NamedTuple):
@@ -145,31 +159,31 @@ def _header(line: str) -> list[str]:
     return [cell.strip().lower() for cell in cells]
 
 
-def _entry_of(names: Sequence[str], row: _Row) -> BlockEntry | Reject | None:
+def _entry_of(columns: _Columns, row: _Row) -> BlockEntry | Reject | None:
     cells = row.cells
-    shown = ",".join(cells)
     if row.broken:
-        return Reject(row.line, row.broken, shown)
-    if not any(cell.strip() for cell in cells):
+        return Reject(row.line, row.broken)
+    if not any(cells) or not any(cell.strip() for cell in cells):
         return None
-    if len(cells) > len(names) and any(cells[len(names) :]):
-        return Reject(row.line, f"{len(cells)} fields, not {len(names)}", shown)
-    made = _made(dict(zip(names, cells, strict=False)), row.line)
-    return Reject(row.line, made.reason, shown) if isinstance(made, Refusal) else made
+    width = columns.width
+    if len(cells) > width and any(cells[width:]):
+        return Reject(row.line, f"{len(cells)} fields, not {width}", ",".join(cells))
+    made = _made(columns.pick((*cells, *[""] * (width + 1 - len(cells)))), row.line)
+    return Reject(row.line, made.reason, ",".join(cells)) if isinstance(made, Refusal) else made
 
 
-def _made(given: dict[str, str], line: int) -> BlockEntry | Refusal:
-    made = _canonical(given.get("kind", "").strip().lower(), given.get("value", ""))
+def _made(cells: tuple[str, ...], line: int) -> BlockEntry | Refusal:
+    kind, value, until, reason, policy = cells
+    made = _canonical(kind.strip().lower(), value)
     if isinstance(made, Refusal):
         return made
-    expires = _time(given.get("expires", "").strip())
+    expires = _time(until.strip())
     if isinstance(expires, Refusal):
         return expires
-    policy = given.get("policy", "").strip().lower()
+    policy = policy.strip().lower()
     if policy and policy not in POLICIES:
         return Refusal(f"policy {policy[:20]!r} is none of {', '.join(POLICIES)}")
-    reason = given.get("reason", "").strip()
-    return BlockEntry(*made, expires, reason, policy, line)
+    return BlockEntry(*made, expires, reason.strip(), policy, line)
 
 
 @lru_cache(4096)

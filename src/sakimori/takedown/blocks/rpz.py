@@ -34,7 +34,7 @@ _ACTIONS = {
 _SOA = "@ SOA localhost. hostmaster.localhost. {serial} 3600 600 604800 {ttl}"
 _SERIAL = re.compile(r"^(@ SOA localhost\. hostmaster\.localhost\. )([0-9]+)( .*)$", re.MULTILINE)
 _TTL = re.compile(r"^\$TTL ([0-9]+)$", re.MULTILINE)
-_RECORD = re.compile(r"([a-z0-9_*][a-z0-9_.-]*) ((?:CNAME|A|AAAA) [A-Za-z0-9_.:*-]+)(?: ; .*)?")
+_RECORD = re.compile(r"([a-z0-9_*][a-z0-9_.-]*) ((?:CNAME|A|AAAA) [A-Za-z0-9_.:*-]+)")
 _LONGEST = 254  # of a full name with its dots; RFC 1035 allows 255 octets
 _PER_MESSAGE = 100  # the longest names of so many updates fit into 64 KiB
 
@@ -81,12 +81,16 @@ def diff(before: str, after: str, options: Options) -> str:
     The changes of a name are in one message, so that it is never without a policy in between.
     """
     _text.check(before, ";", NAME)
-    old, new = _parsed(before), _parsed(after)
+    old, new = _records_of(before), _records_of(after)
     ttl = found[1] if (found := _TTL.search(after)) else str(options.ttl)
     gone, come = old - new, new - old
     if not gone and not come:
         return ""
-    changes = sorted([(o, 0, d) for o, d in gone] + [(o, 1, d) for o, d in come])
+    changes = sorted(
+        (owner, comes, data)
+        for comes, records in enumerate((gone, come))
+        for owner, data in map(_parsed, records)
+    )
     return "".join(_commands(changes, after, options.zone, ttl))
 
 
@@ -128,17 +132,17 @@ def _actions(entry: BlockEntry, options: Options) -> tuple[str, ...]:
     return tuple(f"{'AAAA' if ':' in a else 'A'} {a}" for a in options.sinkhole)
 
 
-def _parsed(text: str) -> set[tuple[str, str]]:
-    """Return the records of a zone that `full` wrote. Raises SourceError for any other line."""
-    records = set()
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line or line[0] in ";$@":
-            continue
-        found = _RECORD.fullmatch(line)
-        if found is None:
-            raise SourceError(f"line {number} of the previous zone is no record of ours")
-        records.add((found[1], found[2]))
-    return records
+def _records_of(text: str) -> set[str]:
+    """Return the records of a zone as they stand in it, without remarks."""
+    return {line.partition(" ; ")[0] for line in text.split("\n") if line and line[0] not in ";$@"}
+
+
+def _parsed(record: str) -> tuple[str, str]:
+    """Return a record's owner and data. Raises SourceError when `full` did not write it."""
+    found = _RECORD.fullmatch(record)
+    if found is None:
+        raise SourceError(f"{record[:60]!r} in the previous zone is no record of ours")
+    return found[1], found[2]
 
 
 def _commands(

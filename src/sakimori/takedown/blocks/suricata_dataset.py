@@ -47,9 +47,9 @@ def full(entries: Sequence[BlockEntry], options: Options) -> str:
 
 def diff(before: str, after: str, options: Options) -> str:
     """Return commands for `suricatasc`, one a line."""
-    old, new = _values(before, options), _values(after, options)
+    old, new = _values(before), _values(after)
     tail = f"sakimori-{options.dataset} {_TYPES[options.dataset]}"
-    gone = [f"dataset-remove {tail} {value}\n" for value in old if value not in new]
+    gone = [f"dataset-remove {tail} {_ours(v, options)}\n" for v in old if v not in new]
     come = [f"dataset-add {tail} {value}\n" for value in new if value not in old]
     return "".join(gone + come)
 
@@ -59,19 +59,19 @@ def undo(after: str, before: str | None, options: Options) -> str:
     return _text.restored(after, before, full((), options))
 
 
-def _values(text: str, options: Options) -> dict[str, None]:
-    lines = text.split("\n")[:-1] if text.endswith("\n") else text.split("\n") if text else []
-    for number, line in enumerate(lines, start=1):
-        if not _is_ours(line, options.dataset):
-            raise SourceError(f"line {number} of the previous dataset is none of {options.dataset}")
-    return dict.fromkeys(lines)
+def _values(text: str) -> dict[str, None]:
+    return dict.fromkeys(line for line in text.split("\n") if line)
 
 
-def _is_ours(line: str, dataset: str) -> bool:
-    """Whether a line is one that `full` could have written; it goes into commands as it is."""
-    if dataset == "addresses":
-        return bool(_ADDRESS.fullmatch(line))
+def _ours(line: str, options: Options) -> str:
+    """Return a line, which goes into a command. Raises SourceError when `full` did not write it."""
     try:
-        return bool(_STRING.fullmatch(base64.b64decode(line, validate=True)))
+        if options.dataset == "addresses":
+            good = bool(_ADDRESS.fullmatch(line))
+        else:
+            good = bool(_STRING.fullmatch(base64.b64decode(line, validate=True)))
     except ValueError:
-        return False
+        good = False
+    if not good:
+        raise SourceError(f"{line[:60]!r} in the previous dataset is none of {options.dataset}")
+    return line
