@@ -10,6 +10,8 @@ import csv
 import ipaddress
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from sakimori.errors import SourceError
@@ -17,24 +19,28 @@ from sakimori.intel import Refusal, normalise, refang
 from sakimori.takedown.blocks._contract import KINDS, POLICIES, BlockEntry, Reject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 COLUMNS = ("kind", "value", "expires", "reason", "policy")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _PLAIN_V4 = re.compile(rf"({_OCTET})(?:\.{_OCTET}){{3}}")
+_PLAIN_NET = re.compile(rf"(({_OCTET})(?:\.{_OCTET}){{3}})/([0-9]{{1,2}})")
 _WIDEST = {4: 8, 6: 19}  # the largest blocks that one holder was given
 # Private addresses may be blocked: a machine of one's own can be cut off. These never may.
 _NEVER = tuple(
-    ipaddress.ip_network(network)
-    for network in (
+    (network.version, int(network[0]), int(network[-1]))
+    for network in map(ipaddress.ip_network, (
         "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4",
         "::/127", "fe80::/10", "ff00::/8",
-    )
+    ))
 )  # fmt: skip
 _CAREFUL = {0, 127, 169, *range(224, 256)}  # first octets in _NEVER
 _NO_TARGET = "a loopback, link-local, multicast, unspecified or reserved address is no target"
 _NOT_IN_URLS = re.compile(r"[^A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]")
 _LONGEST_URL = 2048
+
+
+_Value = tuple[str, str]  # kind and canonical value
 
 
 class Listed(NamedTuple):
@@ -66,7 +72,8 @@ def read(text: str, path: str = "") -> Listed:
         )
     rows = _rows(text)
     names = _header(",".join(next(rows).cells))
-    made = [_entry_of(names, row) for row in rows]
+    columns = _columns(names)
+    made = [_entry_of(columns, row) for row in rows]
     rejects = tuple(item for item in made if isinstance(item, Reject))
     named = [item for item in made if isinstance(item, BlockEntry)]
     entries = unique(named)
@@ -90,6 +97,11 @@ def entry(kind: str, value: str) -> BlockEntry | Refusal:
     case and as A-labels, without `*.` and the last dot; URLs with only what RFC 3986 allows, the
     rest percent-encoded; JA4 in lower case. Defanged forms are repaired.
     """
+    made = _canonical(kind, value)
+    return made if isinstance(made, Refusal) else BlockEntry(*made)
+
+
+def _canonical(kind: str, value: str) -> _Value | Refusal:
     check = _CHECKS.get(kind)
     if check is None:
         return Refusal(f"kind {kind[:20]!r} is none of {', '.join(KINDS)}")
@@ -97,6 +109,18 @@ def entry(kind: str, value: str) -> BlockEntry | Refusal:
     if not text:
         return Refusal("the value is empty")
     return check(text)
+
+
+class _Columns(NamedTuple):
+    """How many columns there are, and what takes those of COLUMNS from a row padded by one."""
+
+    width: int
+    pick: Callable[[Sequence[str]], tuple[str, ...]]
+
+
+def _columns(names: Sequence[str]) -> _Columns:
+    places = (names.index(name) if name in names else len(names) for name in COLUMNS)
+    return _Columns(len(names), itemgetter(*places))
 
 
 class _Row(NamedTuple):
@@ -135,33 +159,34 @@ def _header(line: str) -> list[str]:
     return [cell.strip().lower() for cell in cells]
 
 
-def _entry_of(names: Sequence[str], row: _Row) -> BlockEntry | Reject | None:
+def _entry_of(columns: _Columns, row: _Row) -> BlockEntry | Reject | None:
     cells = row.cells
-    shown = ",".join(cells)
     if row.broken:
-        return Reject(row.line, row.broken, shown)
-    if not any(cell.strip() for cell in cells):
+        return Reject(row.line, row.broken)
+    if not any(cells) or not any(cell.strip() for cell in cells):
         return None
-    if len(cells) > len(names) and any(cells[len(names) :]):
-        return Reject(row.line, f"{len(cells)} fields, not {len(names)}", shown)
-    made = _made(dict(zip(names, cells, strict=False)), row.line)
-    return Reject(row.line, made.reason, shown) if isinstance(made, Refusal) else made
+    width = columns.width
+    if len(cells) > width and any(cells[width:]):
+        return Reject(row.line, f"{len(cells)} fields, not {width}", ",".join(cells))
+    made = _made(columns.pick((*cells, *[""] * (width + 1 - len(cells)))), row.line)
+    return Reject(row.line, made.reason, ",".join(cells)) if isinstance(made, Refusal) else made
 
 
-def _made(given: dict[str, str], line: int) -> BlockEntry | Refusal:
-    made = entry(given.get("kind", "").strip().lower(), given.get("value", ""))
+def _made(cells: tuple[str, ...], line: int) -> BlockEntry | Refusal:
+    kind, value, until, reason, policy = cells
+    made = _canonical(kind.strip().lower(), value)
     if isinstance(made, Refusal):
         return made
-    expires = _time(given.get("expires", "").strip())
+    expires = _time(until.strip())
     if isinstance(expires, Refusal):
         return expires
-    policy = given.get("policy", "").strip().lower()
+    policy = policy.strip().lower()
     if policy and policy not in POLICIES:
         return Refusal(f"policy {policy[:20]!r} is none of {', '.join(POLICIES)}")
-    reason = given.get("reason", "").strip()
-    return BlockEntry(made.kind, made.value, expires, reason, policy, line)
+    return BlockEntry(*made, expires, reason.strip(), policy, line)
 
 
+@lru_cache(4096)
 def _time(text: str) -> datetime | Refusal | None:
     """Read an ISO 8601 time; without a zone it is UTC, a day is its first moment."""
     if not text:
@@ -183,10 +208,10 @@ def _longer(first: BlockEntry, second: BlockEntry) -> BlockEntry:
     )  # fmt: skip
 
 
-def _address(text: str) -> BlockEntry | Refusal:
+def _address(text: str) -> _Value | Refusal:
     plain = _PLAIN_V4.fullmatch(text)
     if plain and int(plain[1]) not in _CAREFUL:
-        return BlockEntry("address", text)
+        return "address", text
     text = refang(text)
     if "/" in text:
         return _network(text)
@@ -198,33 +223,55 @@ def _address(text: str) -> BlockEntry | Refusal:
         if address.scope_id is not None:
             return Refusal(_NO_TARGET, known=True)
         address = address.ipv4_mapped or address
-    if any(address.version == n.version and address in n for n in _NEVER):
+    if _never(address.version, int(address), int(address)):
         return Refusal(_NO_TARGET, known=True)
-    return BlockEntry("address", str(address))
+    return "address", str(address)
 
 
-def _network(text: str) -> BlockEntry | Refusal:
+def _network(text: str) -> _Value | Refusal:
     text = refang(text)
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return Refusal("it is no network such as 192.0.2.0/24")
-    if isinstance(network, ipaddress.IPv6Network):
-        if network.network_address.scope_id is not None:
-            return Refusal(_NO_TARGET, known=True)
-        mapped = network.network_address.ipv4_mapped
-        if mapped and network.prefixlen >= 96:
-            network = ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+    plain = _PLAIN_NET.fullmatch(text)
+    if plain and int(plain[2]) not in _CAREFUL and 8 <= int(plain[3]) < 32:
+        return "cidr", _masked(plain[1], int(plain[3]))
+    network = _parsed_network(text)
+    if isinstance(network, Refusal):
+        return network
     if network.prefixlen == network.max_prefixlen:
         return _address(str(network.network_address))
     if network.prefixlen < (widest := _WIDEST[network.version]):
         return Refusal(f"a network wider than /{widest} would cut off too much", known=True)
-    if any(network.version == n.version and network.overlaps(n) for n in _NEVER):
+    if _never(network.version, int(network[0]), int(network[-1])):
         return Refusal(_NO_TARGET, known=True)
-    return BlockEntry("cidr", str(network))
+    return "cidr", str(network)
 
 
-def _name(text: str) -> BlockEntry | Refusal:
+def _parsed_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | Refusal:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return Refusal("it is no network such as 192.0.2.0/24")
+    if isinstance(network, ipaddress.IPv4Network):
+        return network
+    if network.network_address.scope_id is not None:
+        return Refusal(_NO_TARGET, known=True)
+    mapped = network.network_address.ipv4_mapped
+    if mapped and network.prefixlen >= 96:
+        return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+    return network
+
+
+def _masked(address: str, length: int) -> str:
+    """Return an IPv4 network without host bits."""
+    a, b, c, d = map(int, address.split("."))
+    number = (a << 24 | b << 16 | c << 8 | d) >> (32 - length) << (32 - length)
+    return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/{length}"
+
+
+def _never(version: int, first: int, last: int) -> bool:
+    return any(version == v and first <= b and a <= last for v, a, b in _NEVER)
+
+
+def _name(text: str) -> _Value | Refusal:
     found = normalise("name", text)
     if isinstance(found, Refusal):
         if found.known:
@@ -234,10 +281,10 @@ def _name(text: str) -> BlockEntry | Refusal:
         return Refusal("it is an address, not a name")
     if found.port is not None:
         return Refusal("a name with a port cannot be blocked; leave the port out")
-    return BlockEntry("name", found.value)
+    return ("name", found.value)
 
 
-def _url(text: str) -> BlockEntry | Refusal:
+def _url(text: str) -> _Value | Refusal:
     found = normalise("url", text)
     if isinstance(found, Refusal):
         return found
@@ -246,16 +293,16 @@ def _url(text: str) -> BlockEntry | Refusal:
         return Refusal("only http and https URLs can be blocked")
     if len(value) > _LONGEST_URL:
         return Refusal(f"it is longer than {_LONGEST_URL} characters")
-    return BlockEntry("url", value)
+    return ("url", value)
 
 
 def _encoded(char: str) -> str:
     return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "replace"))
 
 
-def _ja4(text: str) -> BlockEntry | Refusal:
+def _ja4(text: str) -> _Value | Refusal:
     found = normalise("ja4", text)
-    return found if isinstance(found, Refusal) else BlockEntry("ja4", found.value)
+    return found if isinstance(found, Refusal) else ("ja4", found.value)
 
 
 _CHECKS = {"address": _address, "cidr": _network, "name": _name, "url": _url, "ja4": _ja4}

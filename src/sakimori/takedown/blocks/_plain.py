@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from sakimori.takedown.blocks._contract import BlockEntry
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 
 def of_kind(entries: Iterable[BlockEntry], *kinds: str) -> list[BlockEntry]:
     """Return the entries of these kinds, in their order."""
@@ -24,16 +22,14 @@ def is_v6(entry: BlockEntry) -> bool:
 
 
 def span(value: str) -> tuple[int, int]:
-    """Return the first and last address of an address or network, as numbers."""
-    if "/" not in value:
-        if ":" in value:
-            number = int(ipaddress.IPv6Address(value))
-        else:
-            a, b, c, d = value.split(".")
-            number = int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
-        return number, number
-    network = ipaddress.ip_network(value)
-    return int(network.network_address), int(network.broadcast_address)
+    """Return the first and last address of a canonical address or network, as numbers."""
+    text, _, length = value.partition("/")
+    if ":" in text:
+        first, bits = int(ipaddress.IPv6Address(text)), 128
+    else:
+        a, b, c, d = text.split(".")
+        first, bits = int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d), 32
+    return first, first | (1 << (bits - int(length or bits))) - 1
 
 
 def depths(entries: Sequence[BlockEntry]) -> list[tuple[int, int, int, BlockEntry]]:

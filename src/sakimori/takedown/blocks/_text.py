@@ -10,6 +10,7 @@ import re
 import unicodedata
 from bisect import bisect_left
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sakimori.errors import SourceError
@@ -35,12 +36,15 @@ def remark(entry: BlockEntry, *, limit: int = 80, ascii_only: bool = False) -> s
     return f"{until} - {reason}" if until and reason else until or reason
 
 
+@lru_cache(4096)  # lists give many entries one reason
 def harmless(text: str, limit: int, *, ascii_only: bool = False) -> str:
     """Return what `remark` keeps of a text."""
     cut = text[:limit]
     if _HARMLESS.fullmatch(cut):
         return cut
-    return _OTHERS.sub(lambda m: " " if ascii_only else _letters(m[0]), cut).strip()
+    if ascii_only or cut.isascii():
+        return _OTHERS.sub(" ", cut).strip()
+    return _OTHERS.sub(lambda m: _letters(m[0]), cut).strip()
 
 
 def _letters(text: str) -> str:
@@ -51,6 +55,7 @@ def _letters(text: str) -> str:
     return re.sub(" +", " ", kept)
 
 
+@lru_cache(4096)
 def stamp(time: datetime) -> str:
     """Return a time as `2026-12-01T00:00:00Z`."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

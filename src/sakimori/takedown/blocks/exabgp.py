@@ -51,8 +51,8 @@ def diff(before: str, after: str, _options: Options) -> str:
     """Return withdrawals, then announcements. Doing either twice is harmless."""
     _text.check(before, "#", NAME)
     old, new = _announced(before), _announced(after)
-    gone = [f"withdraw {route}\n" for route in old if route not in new]
-    come = [f"announce {route}\n" for route in new if route not in old]
+    gone = [f"withdraw {_route(line)}\n" for line in old if line not in new]
+    come = [f"{line}\n" for line in new if line not in old]
     return "".join(gone + come)
 
 
@@ -71,12 +71,12 @@ def _routes(entry: BlockEntry, options: Options) -> Iterator[str]:
 
 
 def _announced(text: str) -> dict[str, None]:
-    routes: dict[str, None] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line or line.startswith("#"):
-            continue
-        found = _LINE.fullmatch(line)
-        if found is None:
-            raise SourceError(f"line {number} of the previous file is no announcement of ours")
-        routes[found[1]] = None
-    return routes
+    return dict.fromkeys(line for line in text.split("\n") if line and line[0] != "#")
+
+
+def _route(line: str) -> str:
+    """Return what a line announces. Raises SourceError when `full` did not write it."""
+    found = _LINE.fullmatch(line)
+    if found is None:
+        raise SourceError(f"{line[:60]!r} in the previous file is no announcement of ours")
+    return found[1]

@@ -31,7 +31,8 @@ _CHAINS = {"input": ("saddr",), "output": ("daddr",), "forward": ("saddr", "dadd
 _LONGEST = timedelta(days=365 * 100)  # the kernel refuses timeouts of several centuries
 _FIXED = re.compile(r"(?:add|delete) (?:table|chain|set|rule) |# |\}$|$")
 _OPENS = re.compile(rf"add element {TABLE} ((?:addr|net)[46](?:_[0-9]+)?) \{{")
-_ELEMENT = re.compile(r'\t([0-9a-f.:/]+)(?: timeout [0-9]+s)?(?: comment "([^"]*)")?,')
+_VALUE = re.compile(r"[0-9a-f]*[.:][0-9a-f.:/]+")
+_REMARK = re.compile(r"[A-Za-z0-9_.,/():T -]*")
 _UNTIL = re.compile(r"until (\S{20})")
 
 _State = dict[str, dict[str, str]]  # set -> element -> remark
@@ -74,6 +75,8 @@ def diff(before: str, after: str, options: Options) -> str:
     lines = [_text.header("#", f"{NAME} changes", "apply with: nft -f FILE"),
              f"add table {TABLE}\n", *_declared(old | new)]  # fmt: skip
     for name, (gone, come) in changed.items():
+        _ours(gone)
+        _ours(come)
         lines += _change("add", name, dict.fromkeys(gone | come, ""), options.now)
         lines += _change("delete", name, dict.fromkeys(gone | come, ""), options.now)
         lines += _change("add", name, come, options.now)
@@ -147,18 +150,36 @@ def _attributes(remark: str, hour: datetime) -> str:
     left = _text.parse_stamp(until[1]) - hour
     if left > _LONGEST:
         return comment
-    return f" timeout {max(1, int(left.total_seconds()))}s{comment}"
+    return f" timeout {_duration(max(1, int(left.total_seconds())))}{comment}"
+
+
+def _duration(seconds: int) -> str:
+    """Return `28d11h30m`: nft takes no more than eight digits of a unit."""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number)
 
 
 def _parsed(text: str) -> _State:
     """Return the elements of a file that `full` wrote. Raises SourceError for any other line."""
     state: _State = {}
-    name = ""
+    elements: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), start=1):
-        if found := _ELEMENT.fullmatch(line):
-            state.setdefault(name, {})[found[1]] = found[2] or ""
+        if line[:1] == "\t":
+            value, _, rest = line[1:].removesuffix(",").partition(" ")
+            elements[value] = rest.partition('comment "')[2].removesuffix('"')
         elif opens := _OPENS.fullmatch(line):
-            name = opens[1]
+            elements = state.setdefault(opens[1], {})
         elif not _FIXED.match(line):
             raise SourceError(f"line {number} of the previous file is not ours")
     return state
+
+
+def _ours(elements: dict[str, str]) -> dict[str, str]:
+    """Return elements that go into commands. Raises SourceError when `full` did not write them."""
+    for value, remark in elements.items():
+        if not _VALUE.fullmatch(value) or not _REMARK.fullmatch(remark):
+            raise SourceError(f"{value[:60]!r} in the previous file is no element of ours")
+    return elements

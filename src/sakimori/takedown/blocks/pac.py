@@ -28,7 +28,7 @@ diff = partial(_text.patch_of, "//", NAME)
 # Ranges are sorted and apart, so a search by halves finds the one that could hold an address.
 _PROGRAM = """\
 function has(map, key) {
-  return Object.prototype.hasOwnProperty.call(map, key);
+  return Object.prototype.hasOwnProperty.call(map, key) && map[key] === 1;
 }
 function within(ranges, key) {
   var low = 0, high = ranges.length - 1;
@@ -101,7 +101,7 @@ def full(entries: Sequence[BlockEntry], options: Options) -> str:
             f"{_quoted(entry.value)}: 1,{_comment(entry)}\n"
             for entry in _plain.of_kind(entries, kind)
         ]
-        lines.append('"": 1};\n')  # no name and no URL is empty; old engines take no last comma
+        lines.append('"": 0};\n')  # old engines take no comma at the end
     ours = _plain.of_kind(entries, "address", "cidr")
     for variable, version, digits in (("V4", False, 8), ("V6", True, 32)):
         lines.append(f"var {variable} = [\n")

@@ -8,7 +8,6 @@ RFC 1982 (serials), RFC 2136 (updates).
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import TYPE_CHECKING
 
@@ -35,15 +34,24 @@ _ACTIONS = {
 _SOA = "@ SOA localhost. hostmaster.localhost. {serial} 3600 600 604800 {ttl}"
 _SERIAL = re.compile(r"^(@ SOA localhost\. hostmaster\.localhost\. )([0-9]+)( .*)$", re.MULTILINE)
 _TTL = re.compile(r"^\$TTL ([0-9]+)$", re.MULTILINE)
-_RECORD = re.compile(r"([a-z0-9_*][a-z0-9_.-]*) ((?:CNAME|A|AAAA) [A-Za-z0-9_.:*-]+)(?: ; .*)?")
+_RECORD = re.compile(r"([a-z0-9_*][a-z0-9_.-]*) ((?:CNAME|A|AAAA) [A-Za-z0-9_.:*-]+)")
 _LONGEST = 254  # of a full name with its dots; RFC 1035 allows 255 octets
 _PER_MESSAGE = 100  # the longest names of so many updates fit into 64 KiB
 
 
 def refuses(entry: BlockEntry, options: Options) -> str:
-    """Refuse names that are too long below a zone's own."""
-    if entry.kind == "name" and len(f"*.{entry.value}.{options.zone}.") > _LONGEST:
+    """Refuse names that would mean something else, or make a server refuse the whole zone.
+
+    `8.0.0.0.10.rpz-client-ip` in a zone is a rule for all clients in 10.0.0.0/8.
+    """
+    if entry.kind != "name":
+        return ""
+    if entry.value.rpartition(".")[2].startswith("rpz-"):
+        return "below a zone's own name this would be a trigger of another kind"
+    if len(f"*.{entry.value}.{options.zone}.") > _LONGEST:
         return f"the name is too long to stand in zone {options.zone}"
+    if "_" in entry.value and any(data[0] == "A" for data in _actions(entry, options)):
+        return "BIND refuses addresses at a name with an underscore; give the sinkhole as a name"
     return ""
 
 
@@ -73,12 +81,16 @@ def diff(before: str, after: str, options: Options) -> str:
     The changes of a name are in one message, so that it is never without a policy in between.
     """
     _text.check(before, ";", NAME)
-    old, new = _parsed(before), _parsed(after)
+    old, new = _records_of(before), _records_of(after)
     ttl = found[1] if (found := _TTL.search(after)) else str(options.ttl)
     gone, come = old - new, new - old
     if not gone and not come:
         return ""
-    changes = sorted([(o, 0, d) for o, d in gone] + [(o, 1, d) for o, d in come])
+    changes = sorted(
+        (owner, comes, data)
+        for comes, records in enumerate((gone, come))
+        for owner, data in map(_parsed, records)
+    )
     return "".join(_commands(changes, after, options.zone, ttl))
 
 
@@ -88,19 +100,16 @@ def undo(after: str, before: str | None, options: Options) -> str:
 
 
 def trigger(value: str) -> str:
-    """Return the rpz-ip owner of an address or network: `24.0.2.0.192.rpz-ip`.
+    """Return the rpz-ip owner of a canonical address or network: `24.0.2.0.192.rpz-ip`.
 
     In IPv6 the longest run of zeros is `zz`, as `::` in its text.
     """
-    network = ipaddress.ip_network(value)
-    address = network.network_address
-    if address.version == 4:
-        parts = str(address).split(".")
-    else:
-        text = str(address)
-        text = f"zz{text[1:]}" if text.startswith("::") else text.replace("::", ":zz:")
-        parts = text.removesuffix(":").split(":")
-    return f"{network.prefixlen}.{'.'.join(reversed(parts))}.rpz-ip"
+    text, _, length = value.partition("/")
+    if ":" not in text:
+        return f"{length or 32}.{'.'.join(reversed(text.split('.')))}.rpz-ip"
+    text = f"zz{text[1:]}" if text.startswith("::") else text.replace("::", ":zz:")
+    parts = text.removesuffix(":").split(":")
+    return f"{length or 128}.{'.'.join(reversed(parts))}.rpz-ip"
 
 
 def _records(entry: BlockEntry, options: Options) -> Iterator[str]:
@@ -123,17 +132,17 @@ def _actions(entry: BlockEntry, options: Options) -> tuple[str, ...]:
     return tuple(f"{'AAAA' if ':' in a else 'A'} {a}" for a in options.sinkhole)
 
 
-def _parsed(text: str) -> set[tuple[str, str]]:
-    """Return the records of a zone that `full` wrote. Raises SourceError for any other line."""
-    records = set()
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line or line[0] in ";$@":
-            continue
-        found = _RECORD.fullmatch(line)
-        if found is None:
-            raise SourceError(f"line {number} of the previous zone is no record of ours")
-        records.add((found[1], found[2]))
-    return records
+def _records_of(text: str) -> set[str]:
+    """Return the records of a zone as they stand in it, without remarks."""
+    return {line.partition(" ; ")[0] for line in text.split("\n") if line and line[0] not in ";$@"}
+
+
+def _parsed(record: str) -> tuple[str, str]:
+    """Return a record's owner and data. Raises SourceError when `full` did not write it."""
+    found = _RECORD.fullmatch(record)
+    if found is None:
+        raise SourceError(f"{record[:60]!r} in the previous zone is no record of ours")
+    return found[1], found[2]
 
 
 def _commands(

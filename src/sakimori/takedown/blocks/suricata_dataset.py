@@ -23,10 +23,8 @@ NAME = "suricata-dataset"
 TITLE = "Suricata dataset"
 SUPPORTS = ("address", "name", "ja4")
 
-_LINES = {
-    "strings": re.compile(r"[A-Za-z0-9+/]+={0,2}"),
-    "addresses": re.compile(r"[0-9a-f]*[.:][0-9a-f.:]+"),
-}
+_ADDRESS = re.compile(r"[0-9a-f]*[.:][0-9a-f.:]+")
+_STRING = re.compile(rb"[a-z0-9_.-]+")
 _TYPES = {"strings": "string", "addresses": "ip"}
 
 settle = _text.unchanged
@@ -49,9 +47,9 @@ def full(entries: Sequence[BlockEntry], options: Options) -> str:
 
 def diff(before: str, after: str, options: Options) -> str:
     """Return commands for `suricatasc`, one a line."""
-    old, new = _values(before, options), _values(after, options)
+    old, new = _values(before), _values(after)
     tail = f"sakimori-{options.dataset} {_TYPES[options.dataset]}"
-    gone = [f"dataset-remove {tail} {value}\n" for value in old if value not in new]
+    gone = [f"dataset-remove {tail} {_ours(v, options)}\n" for v in old if v not in new]
     come = [f"dataset-add {tail} {value}\n" for value in new if value not in old]
     return "".join(gone + come)
 
@@ -61,10 +59,19 @@ def undo(after: str, before: str | None, options: Options) -> str:
     return _text.restored(after, before, full((), options))
 
 
-def _values(text: str, options: Options) -> dict[str, None]:
-    lines = text.split("\n")[:-1] if text.endswith("\n") else text.split("\n") if text else []
-    good = _LINES[options.dataset]
-    for number, line in enumerate(lines, start=1):
-        if not good.fullmatch(line):
-            raise SourceError(f"line {number} of the previous dataset is none of {options.dataset}")
-    return dict.fromkeys(lines)
+def _values(text: str) -> dict[str, None]:
+    return dict.fromkeys(line for line in text.split("\n") if line)
+
+
+def _ours(line: str, options: Options) -> str:
+    """Return a line, which goes into a command. Raises SourceError when `full` did not write it."""
+    try:
+        if options.dataset == "addresses":
+            good = bool(_ADDRESS.fullmatch(line))
+        else:
+            good = bool(_STRING.fullmatch(base64.b64decode(line, validate=True)))
+    except ValueError:
+        good = False
+    if not good:
+        raise SourceError(f"{line[:60]!r} in the previous dataset is none of {options.dataset}")
+    return line

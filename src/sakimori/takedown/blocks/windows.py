@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sakimori.errors import SourceError
@@ -62,11 +63,16 @@ def undo(after: str, before: str | None, options: Options) -> str:
 
 def _row(entry: BlockEntry) -> _Row:
     expires = f"{_text.stamp(entry.expires)[:-1]}.0Z" if entry.expires else ""
-    reason = csv_safe(_text.harmless(entry.reason, 200))
+    reason = _description(entry.reason)
     return (
-        _TYPES[entry.kind], csv_safe(entry.value), expires, "Block", "High", "Sakimori block",
+        _TYPES[entry.kind], entry.value, expires, "Block", "High", "Sakimori block",
         reason or "Blocked by decision", "", "", "CommandAndControl", "", "TRUE",
     )  # fmt: skip
+
+
+@lru_cache(4096)
+def _description(reason: str) -> str:
+    return csv_safe(_text.harmless(reason, 200))
 
 
 def _ended(row: _Row, options: Options) -> _Row:
