@@ -20,6 +20,7 @@ from sakimori.takedown.evidence import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 WHEN = datetime(2026, 3, 16, 14, 45, tzinfo=UTC)
@@ -89,3 +90,9 @@ def case(desk: Desk) -> Desk:
     desk.seal()
     desk.add("custody", **{"from": "aiko", "to": "the court", "tlp": "AMBER"})
     return desk
+
+
+@pytest.fixture(scope="session")
+def new_desk(key: Key) -> Callable[[Path], Desk]:
+    """Make a desk that lives longer than one test."""
+    return lambda folder: Desk(folder, key)

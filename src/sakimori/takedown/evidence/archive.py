@@ -236,6 +236,11 @@ class Tar:
         """Open an archive."""
         self._path = path
         self._archive = tarfile.open(path, "r:")  # noqa: SIM115 - closed by `close`
+        try:
+            self._members = self._archive.getmembers()
+        except UNREADABLE:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close it."""
@@ -243,7 +248,7 @@ class Tar:
 
     def sizes(self) -> dict[str, int]:
         """Every file's name with its size."""
-        return {i.name: i.size for i in self._archive.getmembers() if i.isreg()}
+        return {i.name: i.size for i in self._members if i.isreg()}
 
     def open(self, name: str) -> IO[bytes]:
         """Open one for reading."""

@@ -108,7 +108,7 @@ class _Making:
     wanted: Wanted
     staging: Path
     parts: dict[str, Part] = field(default_factory=dict)
-    seals: list[tuple[str, str]] = field(default_factory=list)  # file's name, key's
+    seals: list[pages.SealFile] = field(default_factory=list)
     stamps: list[tuple[str, str, bool]] = field(default_factory=list)
     stamped: str = ""
     objects: dict[str, int] = field(default_factory=dict)
@@ -236,7 +236,8 @@ class _Making:
             said = self.walk.statements[record.seq]
             self.parts[f"{SEALS}/{name}.txt"] = of_bytes(said.text)
             self.parts[f"{SEALS}/{name}.sig"] = of_bytes(said.signature)
-            self.seals.append((name, said.signer.fingerprint[:16]))
+            key = said.signer.fingerprint[:16]
+            self.seals.append(pages.SealFile(name, key, said.records, said.head))
         elif record.kind == "stamp" and record.body.get("status") == STAMPED:
             self.parts[f"{STAMPS}/{name}.tsr"] = of_bytes(reply_of(record))
             authority = str(record.body.get("ca", ""))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sakimori.hostile import defanged
@@ -50,6 +51,16 @@ class About:
     stamped: str  # when the last stamp was made, or ""
     left_out: Sequence[Mapping[str, Any]]
     elsewhere: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealFile:
+    """A seal's files: their name without ending, its key's file, and what it says."""
+
+    name: str
+    key: str
+    records: int
+    head: str
 
 
 def shown(value: Any) -> str:
@@ -106,23 +117,34 @@ def record_html(record: Record, lang: str) -> str:
         for name, value, gone in _rows(record, say)
     )
     kind = "seal" if record.kind in SELF_PROVING else "other"
-    title = html.escape(f"{record.seq} · {say.tr(_KINDS.get(record.kind, record.kind))}")
+    title = html.escape(f"{record.seq} · {_kinds(lang).get(record.kind, shown(record.kind))}")
     return f'<section class="{kind}"><h2>{title}</h2>\n<table>\n{rows}</table></section>\n'
 
 
 def record_text(record: Record, lang: str) -> str:
     """Return a record as a paragraph of INDEX.txt."""
     say = Translator(lang)
-    lines = [f"{record.seq}  {say.tr(_KINDS.get(record.kind, record.kind))}"]
+    lines = [f"{record.seq}  {_kinds(lang).get(record.kind, shown(record.kind))}"]
     lines += [f"    {name}: {value}" for name, value, _gone in _rows(record, say)]
     return "\n".join(lines) + "\n\n"
 
 
-_KINDS = {
-    "note": "note", "input": "input", "finding": "finding", "plan": "plan",
-    "approval": "approval", "act": "act", "message": "message", "custody": "custody",
-    "seal": "seal", "stamp": "time stamp", "key": "change of key",
-}  # fmt: skip
+@cache
+def _kinds(lang: str) -> dict[str, str]:
+    say = Translator(lang)
+    return {
+        "note": say.tr("note"),
+        "input": say.tr("input"),
+        "finding": say.tr("finding"),
+        "plan": say.tr("plan"),
+        "approval": say.tr("approval"),
+        "act": say.tr("act"),
+        "message": say.tr("message"),
+        "custody": say.tr("custody"),
+        "seal": say.tr("seal"),
+        "stamp": say.tr("time stamp"),
+        "key": say.tr("change of key"),
+    }
 
 
 def _summary(about: About, lang: str) -> list[tuple[str, str]]:
@@ -203,13 +225,13 @@ def head_text(about: About, lang: str) -> str:
 
 def verify_text(
     about: About,
-    seals: Sequence[tuple[str, str]],
+    seals: Sequence[SealFile],
     stamps: Sequence[tuple[str, str, bool]],
     lang: str,
 ) -> str:
     """Return VERIFY.txt: the commands that check the bundle without Sakimori.
 
-    `seals` are names of seals' files without ending, and of their keys; `stamps` are a stamp's and its seal's file,
+    `stamps` are a stamp's and its seal's file,
     and whether the authority's certificate lies beside it.
     """
     say = Translator(lang)
@@ -233,9 +255,16 @@ def verify_text(
         "",
         say.tr("4. The seals hold. Each names a number of records and the hash of the last one."),
     ]  # fmt: skip
-    for name, key in seals:
-        lines.append("   " + _openssl(f"keys/{key}.pem", f"seals/{name}.txt", f"seals/{name}.sig"))
-    lines += ["   n=12; sed -n \"${n}p\" chain.jsonl | tr -d '\\n' | sha256sum", ""]
+    for seal in seals:
+        text, signature = (f"seals/{seal.name}.{ending}" for ending in ("txt", "sig"))
+        lines.append("   " + _openssl(f"keys/{seal.key}.pem", text, signature))
+    if seals:
+        last = seals[-1]
+        lines += [
+            f"   # {last.head}",
+            f"   sed -n {last.records}p chain.jsonl | tr -d '\\n' | sha256sum",
+        ]
+    lines.append("")
     lines += _stamp_lines(stamps, say)
     lines += [
         say.tr("6. A value is the one that was recorded: this must print its commitment in chain.jsonl. Salt and value are in openings.jsonl."),
