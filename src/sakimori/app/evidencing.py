@@ -9,6 +9,7 @@ kept.export(Path("rustock.zip"))
 from __future__ import annotations
 
 import getpass
+import json
 import re
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -243,7 +244,9 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SourceError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
+        raise SourceError(
+            f"the file cannot be read: {error.strerror}", where=str(path), hint="check its path"
+        ) from error
 
 
 def verify(path: Path, keys: Sequence[Path] = (), roots: Sequence[Path] = ()) -> Report:
@@ -282,4 +285,5 @@ def check_stamped(records: Sequence[Record]) -> None:
 
 def as_object(report: Report) -> dict[str, Any]:
     """Return a verification as plain JSON values; schema: evidence.schema.json."""
-    return {"schema": SCHEMA_VERSION, "ok": report.ok, **asdict(report)}
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(report)))  # tuples become lists
+    return {"schema": SCHEMA_VERSION, "ok": report.ok, **plain}
