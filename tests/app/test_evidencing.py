@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess  # noqa: TID251 - openssl is the authority and the judge of these tests
 import threading
@@ -126,6 +127,14 @@ def serving(reply: Any) -> Iterator[str]:
         thread.join()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Do not sync: these tests do not cut the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _handle: None)
+        yield
+
+
 @pytest.fixture
 def kept(tmp_path: Path) -> Evidence:
     return Evidence.of("rustock", tmp_path / "ws", actor="aiko")
@@ -181,6 +190,12 @@ def test_a_case_is_recorded_sealed_exported_and_verified(kept: Evidence, tmp_pat
 
 def test_a_record_begins_the_chain_where_there_is_none(kept: Evidence) -> None:
     assert kept.record("act", {"block": "c2.example"}).seq == 2
+
+
+def test_many_records_are_added_at_once(kept: Evidence) -> None:
+    made = kept.record_all("message", [{"to": f"abuse@{n}.example"} for n in range(5)])
+    assert [r.seq for r in made] == [2, 3, 4, 5, 6]
+    assert kept.record_all("message", []) == []
 
 
 def test_a_second_export_adds_no_seal(kept: Evidence, tmp_path: Path) -> None:

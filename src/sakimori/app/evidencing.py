@@ -114,6 +114,11 @@ class Evidence:
         objects = tuple(opened.keep(path, copy=copy) for path in files)
         return opened.append(self._entry(kind, body or {}, objects))
 
+    def record_all(self, kind: str, bodies: Sequence[Mapping[str, Any]]) -> list[Record]:
+        """Add many records of one kind with one write to the disk: all, or none when it fails."""
+        opened = self._opened()
+        return opened.extend([self._entry(kind, body) for body in bodies])
+
     def seal(self) -> Record:
         """Sign what is there. Raises SourceError when the key is missing."""
         return seal.seal_chain(
@@ -211,7 +216,8 @@ class Evidence:
         return last > covered
 
     def _opened(self) -> chain.Chain:
-        self.begin()
+        if not (self.folder / chain.CHAIN).is_file():
+            self.begin()
         return chain.Chain(self.folder)
 
     def _key(self, *, make: bool = False) -> Key:

@@ -19,10 +19,13 @@ from sakimori.takedown.evidence.walk import SELF_PROVING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    Row = tuple[str, str, bool]  # name, value, whether it was left out
+
     from sakimori.takedown.evidence.record import Record
 
 _FOR_PROGRAMS = ("public_key", "new_public_key", "signature", "reply", "ca")
 MOST_IN_HTML = 5_000  # records; browsers get slow beyond
+_SEALS = 50  # whose commands VERIFY.txt prints
 _LONGEST = 2_000  # characters of a value that are shown
 _STYLE = """
 body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}
@@ -66,19 +69,22 @@ class SealFile:
 def shown(value: Any) -> str:
     """Return a value as one line of harmless text."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if text.isascii() and text.isprintable() and "://" not in text and len(text) <= _LONGEST:
+        return text  # nothing to make visible; most values are such
     return defanged(text, _LONGEST)
 
 
-def _rows(record: Record, say: Translator) -> list[tuple[str, str, bool]]:
+def rows(record: Record, lang: str) -> list[Row]:
     """Return name, value and whether it was left out, for all that a record holds."""
+    say = Translator(lang)
     gone = say.tr("left out")
-    rows = [
+    made = [
         (say.tr("time"), record.time.strftime("%Y-%m-%d %H:%M:%S.%f UTC"), False),
         (say.tr("actor"), gone if record.actor is None else shown(record.actor), record.actor is None),
         (say.tr("program"), shown(record.tool), False),
     ]  # fmt: skip
-    rows += [(shown(name), shown(value), False) for name, value in for_people(record).items()]
-    rows += [
+    made += [(shown(name), shown(value), False) for name, value in for_people(record).items()]
+    made += [
         (shown(part.removeprefix("field ")), gone, True)
         for part in record.left_out
         if part.startswith("field ")
@@ -86,15 +92,15 @@ def _rows(record: Record, say: Translator) -> list[tuple[str, str, bool]]:
     for at, thing in enumerate(record.objects, 1):
         name = say.tr("object {number}", number=at)
         if thing is None:
-            rows.append((name, gone, True))
+            made.append((name, gone, True))
             continue
         size = say.tr("{count} bytes", count=thing.bytes)
         text = f"{shown(thing.name)} ({size}) sha256 {thing.sha256}"
         if thing.where:
             text += " " + say.tr("(not in this bundle; it was at {path})", path=shown(thing.where))
-        rows.append((name, text, False))
-    rows.append(("sha256", record.hash, False))
-    return rows
+        made.append((name, text, False))
+    made.append(("sha256", record.hash, False))
+    return made
 
 
 def for_people(record: Record) -> dict[str, Any]:
@@ -108,24 +114,22 @@ def for_people(record: Record) -> dict[str, Any]:
     }
 
 
-def record_html(record: Record, lang: str) -> str:
+def record_html(record: Record, shown_rows: Sequence[Row], lang: str) -> str:
     """Return a record as a section of index.html."""
-    say = Translator(lang)
-    rows = "".join(
+    cells = "".join(
         f"<tr><th>{html.escape(name)}</th>"
         f"<td{' class=out' if gone else ''}>{html.escape(value)}</td></tr>\n"
-        for name, value, gone in _rows(record, say)
+        for name, value, gone in shown_rows
     )
     kind = "seal" if record.kind in SELF_PROVING else "other"
     title = html.escape(f"{record.seq} · {_kinds(lang).get(record.kind, shown(record.kind))}")
-    return f'<section class="{kind}"><h2>{title}</h2>\n<table>\n{rows}</table></section>\n'
+    return f'<section class="{kind}"><h2>{title}</h2>\n<table>\n{cells}</table></section>\n'
 
 
-def record_text(record: Record, lang: str) -> str:
+def record_text(record: Record, shown_rows: Sequence[Row], lang: str) -> str:
     """Return a record as a paragraph of INDEX.txt."""
-    say = Translator(lang)
     lines = [f"{record.seq}  {_kinds(lang).get(record.kind, shown(record.kind))}"]
-    lines += [f"    {name}: {value}" for name, value, _gone in _rows(record, say)]
+    lines += [f"    {name}: {value}" for name, value, _gone in shown_rows]
     return "\n".join(lines) + "\n\n"
 
 
@@ -255,7 +259,11 @@ def verify_text(
         "",
         say.tr("4. The seals hold. Each names a number of records and the hash of the last one."),
     ]  # fmt: skip
-    for seal in seals:
+    if len(seals) > _SEALS:
+        lines.append(
+            "   # " + say.tr("{count} earlier seals are checked alike", count=len(seals) - _SEALS)
+        )
+    for seal in seals[-_SEALS:]:
         text, signature = (f"seals/{seal.name}.{ending}" for ending in ("txt", "sig"))
         lines.append("   " + _openssl(f"keys/{seal.key}.pem", text, signature))
     if seals:

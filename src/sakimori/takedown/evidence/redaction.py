@@ -18,7 +18,7 @@ from sakimori.takedown.evidence.record import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 OBJECT = "object="
 _SCOPED = re.compile(rf"(\d+|{'|'.join(KINDS)}):(.+)", re.DOTALL)
@@ -80,7 +80,7 @@ class Plan:
         ]
 
 
-def plan(records: list[Record] | Iterator[Record], redactions: tuple[Redaction, ...]) -> Plan:
+def plan(records: Iterable[Record], redactions: tuple[Redaction, ...]) -> Plan:
     """Return what to leave out. An object is left out wherever its hash stands (see `close`).
 
     Raises ConfigError when a redaction fits no record: a slip of the pen must not look like success.
