@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
+from sakimori.app.evidencing import Evidence
 from sakimori.cli import main
 
 if TYPE_CHECKING:
@@ -56,15 +58,37 @@ def run(
     return run_it
 
 
+@pytest.fixture(scope="module")
+def _begun_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("begun")
+    name = "log\x1b[2J\u202e.txt"
+    (folder / name).write_text("192.0.2.9\n")
+    kept = Evidence.of(str(folder / "c"), actor="aiko")
+    kept.record("input", {"note": "hour 1"}, [folder / name])
+    return folder
+
+
 @pytest.fixture
-def begun(run: Callable[..., Ended], tmp_path: Path) -> Callable[..., Ended]:
+def begun(run: Callable[..., Ended], tmp_path: Path, _begun_once: Path) -> Callable[..., Ended]:
     """The same, with a chain in `c` that holds a file with a hostile name."""
-    (tmp_path / "log\x1b[2J\u202e.txt").write_text("192.0.2.9\n")
-    assert run("init", "--chain", "c", "--actor", "aiko").code == 0
-    added = run("add", tmp_path / "log\x1b[2J\u202e.txt", "--chain", "c", "--actor", "aiko",
-                "--note", "hour 1")  # fmt: skip
-    assert added.code == 0
+    shutil.copytree(_begun_once, tmp_path, dirs_exist_ok=True)
     return run
+
+
+def test_a_chain_is_begun_once_and_files_are_added(
+    run: Callable[..., Ended], tmp_path: Path
+) -> None:
+    (tmp_path / "a.log").write_text("192.0.2.9\n")
+    assert "began" in run("init", "--chain", "c", "--actor", "aiko").err
+    assert "already" in run("init", "--chain", "c").err
+    added = run("add", "a.log", "--chain", "c", "--actor", "aiko", "--note", "hour 1", "-f", "json")
+    (record,) = json.loads(added.out)
+    assert (record["kind"], record["actor"], record["body"]) == (
+        "input",
+        "aiko",
+        {"note": "hour 1"},
+    )
+    assert record["objects"][0]["name"] == "a.log"
 
 
 def test_a_chain_is_kept_exported_and_verified(begun: Callable[..., Ended]) -> None:
