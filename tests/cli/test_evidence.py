@@ -120,6 +120,18 @@ def test_a_changed_bundle_ends_with_a_code_and_its_place(
     jsonschema.validate(json.loads(printed.out), json.loads(schema))
 
 
+def test_of_very_many_problems_the_first_are_shown(
+    begun: Callable[..., Ended], tmp_path: Path
+) -> None:
+    begun("seal", "--chain", "c")
+    with (tmp_path / "c" / "chain.jsonl").open("ab") as chain:
+        chain.write(b"x\n" * 100)
+    verified = begun("verify", "c")
+    assert verified.out.count("format") == 50
+    assert "and 50 more problems" in verified.err
+    assert begun("verify", "c", "--format", "csv").out.count("format") == 100
+
+
 def test_a_workspaces_case_is_found_by_name(run: Callable[..., Ended], tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
     assert run("add", "f", "--chain", "rustock", "--workspace", "ws").code == 0

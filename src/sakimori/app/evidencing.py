@@ -8,6 +8,7 @@ kept.export(Path("rustock.zip"))
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import re
@@ -222,7 +223,8 @@ class Evidence:
 
     def _key(self, *, make: bool = False) -> Key:
         if make and not (self.keys / seal.PRIVATE).exists():
-            return seal.make_key(self.keys)
+            with contextlib.suppress(StateError):  # another program made it just now
+                return seal.make_key(self.keys)
         return seal.load_key(self.keys)
 
     def _entry(self, kind: str, body: Mapping[str, Any], objects: tuple[Object, ...] = ()) -> Entry:

@@ -314,6 +314,18 @@ def test_an_object_is_left_out_under_every_name_it_has(case: Any) -> None:
     assert verify(made.path, [case.key.public]).problems == ()
 
 
+def test_a_redaction_can_name_one_record_or_any_kind(case: Any) -> None:
+    case.add("notice", to="b@example.org")
+    case.add("notice", **{"to": "c@example.org", "notice:to": "d@example.org"})
+    for name, what, want in (
+        ("a", "5:to", [5]), ("b", "notice:to", [5, 6]), ("c", "to", [2, 4, 5, 6]),
+    ):  # fmt: skip
+        found = verify(case.export(name, Redaction(what, "r")).path)
+        assert [g.record for g in found.left_out] == want
+    found = verify(case.export("d", Redaction("6:notice:to", "r")).path)
+    assert [g.part for g in found.left_out] == ["field notice:to"]
+
+
 def test_the_actor_can_be_left_out(case: Any) -> None:
     made = case.export("b.zip", Redaction("message:actor", "safety"))
     assert [(g.record, g.part) for g in verify(made.path).left_out] == [(2, "actor")]
