@@ -540,6 +540,8 @@ def test_a_value_taken_out_of_the_chain_itself_is_a_problem(case: Any) -> None:
     data = case.chain.path.read_bytes()
     case.chain.path.write_bytes(re.sub(rb'"to":\{[^}]*\}', b'"to":null', data, count=1))
     assert codes(verify(case.chain.folder)) == {"redaction"}
+    with pytest.raises(StateError, match="field to was taken out"):
+        case.export("b.zip")
 
 
 def test_what_is_added_while_a_bundle_is_made_is_not_taken_unredacted(

@@ -132,6 +132,9 @@ class _Making:
         if self.walk.problems:
             first = self.walk.problems[0]
             raise _damaged(f"{self.source}: {first.where}", first.message)
+        for seq, part in self.walk.left_out:
+            if part not in self.plan.parts.get(seq, {}):
+                raise _damaged(f"{self.source}: record {seq}", f"{part} was taken out of it")
         for digest, size in self.objects.items():
             name = f"{OBJECTS}/{digest}"
             if name not in sizes:
