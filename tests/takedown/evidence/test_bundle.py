@@ -328,7 +328,10 @@ def test_a_redaction_can_name_one_record_or_any_kind(case: Any) -> None:
 
 def test_the_actor_can_be_left_out(case: Any) -> None:
     made = case.export("b.zip", Redaction("message:actor", "safety"))
-    assert [(g.record, g.part) for g in verify(made.path).left_out] == [(2, "actor")]
+    found = verify(made.path)
+    assert found.problems == ()
+    assert [(g.record, g.part) for g in found.left_out] == [(2, "actor")]
+    assert json.loads(contents(made.path)["openings.jsonl"].splitlines()[1])["actor"] is None
     assert made.leaks  # the same person is the actor of other records, and exports
 
 

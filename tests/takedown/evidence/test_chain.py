@@ -305,6 +305,23 @@ def test_a_writer_that_does_not_end_is_named(desk: Any) -> None:
 # Damage
 
 
+def test_a_record_changed_before_it_was_sealed_is_named_by_the_next(desk: Any) -> None:
+    for n in range(3):
+        desk.add(n=n)
+    lines = desk.chain.path.read_bytes().splitlines(keepends=True)
+    lines[1] = lines[1].replace(b'"tool":"sakimori 0"', b'"tool":"sakimori 9"')
+    desk.chain.path.write_bytes(b"".join(lines))
+    assert problems(desk) == ["changed record 3"]
+
+
+def test_a_record_put_in_place_of_another_is_named_by_the_next(desk: Any) -> None:
+    records = [desk.add(n=n) for n in range(3)]
+    lines = desk.chain.path.read_bytes().splitlines(keepends=True)
+    other = chains.make(desk.entry(n=7), 2, records[0].hash)
+    desk.chain.path.write_bytes(lines[0] + chains.joined(other) + lines[2])
+    assert problems(desk) == ["changed record 3"]
+
+
 def test_nothing_is_added_after_a_damaged_last_record(desk: Any) -> None:
     desk.add(n=1)
     data = desk.chain.path.read_bytes()
