@@ -108,6 +108,9 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "allow add", "allow list", "allow remove", "botnets", "botnets graph", "botnets pivots",
         "botnets show", "controllers", "demo", "explain",
         "allow add", "allow list", "allow remove", "block", "botnets", "controllers", "demo", "explain",
+        "allow add", "allow list", "allow remove", "botnets", "controllers", "demo",
+        "evidence add", "evidence custody", "evidence export", "evidence init", "evidence list",
+        "evidence new-key", "evidence seal", "evidence stamp", "evidence verify", "explain",
         "findings", "hosts", "hunt", "import", "intel import", "intel list", "lake compact",
         "lake retain", "lake verify", "plan", "simulate", "spam-days", "sql", "tables",
     ]  # fmt: skip

@@ -8,7 +8,9 @@ kept.export(Path("rustock.zip"))
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import json
 import re
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -113,6 +115,11 @@ class Evidence:
         objects = tuple(opened.keep(path, copy=copy) for path in files)
         return opened.append(self._entry(kind, body or {}, objects))
 
+    def record_all(self, kind: str, bodies: Sequence[Mapping[str, Any]]) -> list[Record]:
+        """Add many records of one kind with one write to the disk: all, or none when it fails."""
+        opened = self._opened()
+        return opened.extend([self._entry(kind, body) for body in bodies])
+
     def seal(self) -> Record:
         """Sign what is there. Raises SourceError when the key is missing."""
         return seal.seal_chain(
@@ -210,12 +217,14 @@ class Evidence:
         return last > covered
 
     def _opened(self) -> chain.Chain:
-        self.begin()
+        if not (self.folder / chain.CHAIN).is_file():
+            self.begin()
         return chain.Chain(self.folder)
 
     def _key(self, *, make: bool = False) -> Key:
         if make and not (self.keys / seal.PRIVATE).exists():
-            return seal.make_key(self.keys)
+            with contextlib.suppress(StateError):  # another program made it just now
+                return seal.make_key(self.keys)
         return seal.load_key(self.keys)
 
     def _entry(self, kind: str, body: Mapping[str, Any], objects: tuple[Object, ...] = ()) -> Entry:
@@ -243,7 +252,9 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SourceError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
+        raise SourceError(
+            f"the file cannot be read: {error.strerror}", where=str(path), hint="check its path"
+        ) from error
 
 
 def verify(path: Path, keys: Sequence[Path] = (), roots: Sequence[Path] = ()) -> Report:
@@ -282,4 +293,5 @@ def check_stamped(records: Sequence[Record]) -> None:
 
 def as_object(report: Report) -> dict[str, Any]:
     """Return a verification as plain JSON values; schema: evidence.schema.json."""
-    return {"schema": SCHEMA_VERSION, "ok": report.ok, **asdict(report)}
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(report)))  # tuples become lists
+    return {"schema": SCHEMA_VERSION, "ok": report.ok, **plain}

@@ -29,6 +29,7 @@ InKeys = Annotated[
                  help="Folder of the private key. Default: keys/ in the workspace or the folder."),
 ]  # fmt: skip
 _COLUMNS = ("seq", "time", "kind", "actor", "body", "objects")
+_SHOWN = 50  # problems in a table
 _PROBLEM = ("code", "where", "message")
 
 
@@ -243,7 +244,9 @@ def verify(
 
 def _print_report(report: Report) -> None:
     if report.problems:
-        out.print_rows([asdict(p) for p in report.problems], Format.table, _PROBLEM)
+        out.print_table([asdict(p) for p in report.problems[:_SHOWN]], _PROBLEM)
+    if len(report.problems) > _SHOWN:
+        out.say(f"and {len(report.problems) - _SHOWN} more problems: --format csv lists all")
     facts: list[tuple[str, Any]] = [
         ("records", report.records),
         ("from", report.first),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from sakimori.takedown.evidence import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 WHEN = datetime(2026, 3, 16, 14, 45, tzinfo=UTC)
@@ -89,3 +91,17 @@ def case(desk: Desk) -> Desk:
     desk.seal()
     desk.add("custody", **{"from": "aiko", "to": "the court", "tlp": "AMBER"})
     return desk
+
+
+@pytest.fixture(scope="session")
+def new_desk(key: Key) -> Callable[[Path], Desk]:
+    """Make a desk that lives longer than one test."""
+    return lambda folder: Desk(folder, key)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Do not sync: these tests do not cut the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _handle: None)
+        yield

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sakimori.errors import ConfigError
@@ -55,6 +55,7 @@ def test_what_json_cannot_hold_is_refused(value: Any) -> None:
         canonical(value)
 
 
+@settings(max_examples=30)
 @given(JSON)
 def test_the_canonical_form_reads_back_and_is_the_same_again(value: Any) -> None:
     text = canonical(value)
@@ -62,6 +63,7 @@ def test_the_canonical_form_reads_back_and_is_the_same_again(value: Any) -> None
     assert canonical(json.loads(text)) == text
 
 
+@settings(max_examples=30)
 @given(BODIES)
 def test_a_record_reads_back_as_it_was_made(body: dict[str, Any]) -> None:
     thing = Object("log \u202e.txt", "a" * 64, 12, where="/tmp/x")  # noqa: S108 - a name
@@ -76,6 +78,7 @@ def test_a_record_reads_back_as_it_was_made(body: dict[str, Any]) -> None:
     assert record.hash == hashlib.sha256(halves.header).hexdigest()
 
 
+@settings(max_examples=30)
 @given(body=BODIES.filter(bool), data=st.data())
 def test_any_other_value_in_an_opening_is_noticed(
     body: dict[str, Any], data: st.DataObject
@@ -98,7 +101,7 @@ def test_the_same_value_is_committed_to_differently_each_time() -> None:
 def test_a_header_says_nothing_of_values_actor_or_objects() -> None:
     thing = Object("victim.txt", "c" * 64, 99)
     header = make(entry(actor="aiko", body={"to": "bob"}, objects=(thing,)), 1, "0" * 64).header
-    assert all(word not in header for word in (b"aiko", b"bob", b"victim", b"c" * 64, b"99"))
+    assert all(word not in header for word in (b"aiko", b"bob", b"victim", b"c" * 64))
 
 
 def test_commitments_can_be_computed_by_hand() -> None:
@@ -157,6 +160,7 @@ def test_what_is_not_exactly_a_record_is_malformed(header: bytes, opening: bytes
         parse(Halves(header, opening))
 
 
+@settings(max_examples=30)
 @given(st.binary(max_size=60), st.binary(max_size=60))
 def test_noise_is_malformed_and_nothing_worse(header: bytes, opening: bytes) -> None:
     with pytest.raises(Malformed):

@@ -9,6 +9,7 @@ Sources: PKWARE APPNOTE 6.3 (zip), POSIX.1-1988 ustar (tar).
 from __future__ import annotations
 
 import io
+import os
 import stat
 import struct
 import tarfile
@@ -74,9 +75,11 @@ def write(content: Mapping[str, Part], out: Path) -> None:
     if out.suffix == ".zip":
         with out.open("xb") as file:
             write_zip(content, file.write)
+            _sync(file)
     elif out.suffix == ".tar":
         with out.open("xb") as file:
             write_tar(content, file.write)
+            _sync(file)
     else:
         for name in sorted(content):
             path = out / name
@@ -84,6 +87,11 @@ def write(content: Mapping[str, Part], out: Path) -> None:
             with path.open("xb") as file:
                 for block in _blocks(content[name]):
                     file.write(block)
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def write_zip(content: Mapping[str, Part], put: Callable[[bytes], object]) -> None:
@@ -236,6 +244,11 @@ class Tar:
         """Open an archive."""
         self._path = path
         self._archive = tarfile.open(path, "r:")  # noqa: SIM115 - closed by `close`
+        try:
+            self._members = self._archive.getmembers()
+        except UNREADABLE:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close it."""
@@ -243,7 +256,7 @@ class Tar:
 
     def sizes(self) -> dict[str, int]:
         """Every file's name with its size."""
-        return {i.name: i.size for i in self._archive.getmembers() if i.isreg()}
+        return {i.name: i.size for i in self._members if i.isreg()}
 
     def open(self, name: str) -> IO[bytes]:
         """Open one for reading."""

@@ -108,9 +108,10 @@ class _Making:
     wanted: Wanted
     staging: Path
     parts: dict[str, Part] = field(default_factory=dict)
-    seals: list[tuple[str, str]] = field(default_factory=list)  # file's name, key's
+    seals: list[pages.SealFile] = field(default_factory=list)
     stamps: list[tuple[str, str, bool]] = field(default_factory=list)
     stamped: str = ""
+    size: int = 0  # of the source's chain when we began
     objects: dict[str, int] = field(default_factory=dict)
     leaks: list[str] = field(default_factory=list)
     earlier: dict[str, Any] = field(default_factory=dict)  # bundle.json of the source
@@ -120,6 +121,7 @@ class _Making:
     def run(self, out: Path) -> Exported:
         """Gather every file of the bundle in `parts`."""
         sizes = self.files.sizes()
+        self.size = sizes.get(CHAIN, 0)
         if CHAIN not in sizes:
             raise SourceError("there is no chain of evidence here", where=str(self.source))
         if OPENINGS in sizes:
@@ -129,11 +131,10 @@ class _Making:
         self._write_records()
         if self.walk.problems:
             first = self.walk.problems[0]
-            raise StateError(
-                f"the chain is damaged: {first.message}; nothing was exported",
-                where=f"{self.source}: {first.where}",
-                hint="sakimori evidence verify lists everything that is wrong",
-            )
+            raise _damaged(f"{self.source}: {first.where}", first.message)
+        for seq, part in self.walk.left_out:
+            if part not in self.plan.parts.get(seq, {}):
+                raise _damaged(f"{self.source}: record {seq}", f"{part} was taken out of it")
         for digest, size in self.objects.items():
             name = f"{OBJECTS}/{digest}"
             if name not in sizes:
@@ -168,32 +169,34 @@ class _Making:
     def _halves(self) -> Iterator[Halves]:
         with self.files.open(CHAIN) as chain:
             if not self.earlier:
-                for line in chain:
-                    if line.endswith(b"\n"):  # else it is being written right now
+                left = self.size  # others may append: what came after we began is not taken
+                for number, line in enumerate(chain, 1):
+                    left -= len(line)
+                    if left < 0 or not line.endswith(b"\n"):
+                        return
+                    try:
                         yield split(line[:-1])
+                    except Malformed as error:
+                        raise _damaged(f"{self.source}: record {number}", error) from error
                 return
             with self.files.open(OPENINGS) as openings:
                 for header, opening in zip(chain, openings, strict=True):
                     yield Halves(header[:-1], opening[:-1])
 
-    def _records(self) -> Iterator[tuple[Record, Halves]]:
-        number = 0
-        try:
-            for number, halves in enumerate(self._halves(), 1):  # noqa: B007 - names the place
-                yield parse(halves).record, halves
-        except Malformed as error:
-            raise StateError(
-                f"the chain is damaged: {error}; nothing was exported",
-                where=f"{self.source / CHAIN}:{number + 1}",
-            ) from error
+    def _records(self) -> Iterator[Record]:
+        for number, halves in enumerate(self._halves(), 1):
+            try:
+                yield parse(halves).record
+            except Malformed as error:
+                raise _damaged(f"{self.source}: record {number}", error) from error
 
     def _plan(self) -> None:
         """Find what to leave out; twice through, since an object may stand in earlier records."""
         if not self.wanted.redactions:
             return
-        made = redaction.plan((r for r, _ in self._records()), self.wanted.redactions)
+        made = redaction.plan(self._records(), self.wanted.redactions)
         if made.hashes:
-            for record, _halves in self._records():
+            for record in self._records():
                 redaction.close(made, record, "the same object is left out elsewhere")
         for seq, parts in made.parts.items():
             for part, reason in parts.items():
@@ -207,7 +210,7 @@ class _Making:
         names = (CHAIN, OPENINGS, "html", "text")
         chain, openings, html, text = [(self.staging / n).open("wb") for n in names]
         with chain, openings, html, text:
-            for _record, halves in self._records():
+            for halves in self._halves():
                 kept = redaction.without(halves, self.plan.parts.get(self.walk.count + 1, {}))
                 record = self.walk.take(kept)
                 if record is None:
@@ -215,9 +218,10 @@ class _Making:
                 chain.write(kept.header + b"\n")
                 openings.write(kept.opening + b"\n")
                 self._look(kept.opening, f"record {record.seq}")
+                shown = pages.rows(record, self.wanted.lang)
                 if record.seq <= pages.MOST_IN_HTML:
-                    html.write(pages.record_html(record, self.wanted.lang).encode())
-                text.write(pages.record_text(record, self.wanted.lang).encode())
+                    html.write(pages.record_html(record, shown, self.wanted.lang).encode())
+                text.write(pages.record_text(record, shown, self.wanted.lang).encode())
                 self._take(record)
         for name in (CHAIN, OPENINGS):
             self.parts[name] = of_file(self.staging / name)
@@ -236,7 +240,8 @@ class _Making:
             said = self.walk.statements[record.seq]
             self.parts[f"{SEALS}/{name}.txt"] = of_bytes(said.text)
             self.parts[f"{SEALS}/{name}.sig"] = of_bytes(said.signature)
-            self.seals.append((name, said.signer.fingerprint[:16]))
+            key = said.signer.fingerprint[:16]
+            self.seals.append(pages.SealFile(name, key, said.records, said.head))
         elif record.kind == "stamp" and record.body.get("status") == STAMPED:
             self.parts[f"{STAMPS}/{name}.tsr"] = of_bytes(reply_of(record))
             authority = str(record.body.get("ca", ""))
@@ -311,3 +316,11 @@ class _Making:
         if found:
             self.leaks.append(name)
         return digest.hexdigest()
+
+
+def _damaged(where: str, why: object) -> StateError:
+    return StateError(
+        f"the chain is damaged: {why}; nothing was exported",
+        where=where,
+        hint="sakimori evidence verify lists everything that is wrong",
+    )

@@ -72,7 +72,7 @@ class Chain:
             raise SourceError(
                 "there is no chain of evidence here",
                 where=str(folder),
-                hint="begin one: sakimori evidence init DIR --actor NAME",
+                hint="begin one: sakimori evidence init --chain DIR --actor NAME",
             )
 
     @classmethod

@@ -37,6 +37,7 @@ MANIFEST, OPENINGS, SUMS, SIGNATURE = (
 SIGNER = "pub.pem"
 _SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9._/-]*)")
 _BLOCK = 1 << 20
+_MOST = 64 << 20  # bytes of a list; 100,000 files take 11 MB
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Checking:
     roots: tuple[bytes, ...]
     walk: Walk
     sizes: dict[str, int]
+    before: int  # size of the chain when we began
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     sums: bytes | None = None  # SHA256SUMS
@@ -68,7 +70,8 @@ def verify(path: Path, keys: Sequence[Public] = (), roots: Sequence[bytes] = ())
     """
     with archive.opened(path) as files:
         walk = Walk(tuple(key.fingerprint for key in keys))
-        checking = Checking(files, tuple(keys), tuple(roots), walk, files.sizes())
+        before = files.sizes().get(CHAIN, 0)  # of a chain that grows: its objects are listed next
+        checking = Checking(files, tuple(keys), tuple(roots), walk, files.sizes(), before)
         if CHAIN not in checking.sizes:
             raise SourceError(
                 "there is no chain of evidence in this", where=str(path), hint="check the path"
@@ -87,6 +90,8 @@ def verify(path: Path, keys: Sequence[Public] = (), roots: Sequence[bytes] = ())
         if bundle:
             _signature(checking)
             _redactions(checking)
+        for seq, part in () if bundle else walk.left_out:
+            checking.wrong("redaction", f"record {seq}", f"{part} is missing from the chain itself")
         return _report(checking, path, "bundle" if bundle else "chain")
 
 
@@ -128,7 +133,7 @@ def _hash(file: IO[bytes]) -> str:
 
 def _sums(checking: Checking) -> None:
     """Check every file against SHA256SUMS: changed, missing, or not listed."""
-    checking.sums = _read(checking, SUMS, 256 << 20)
+    checking.sums = _read(checking, SUMS, _MOST)
     if checking.sums is None:
         return
     listed: dict[str, str] = {}
@@ -220,7 +225,11 @@ def _walk_halves(checking: Checking, chain: IO[bytes], openings: IO[bytes]) -> N
 def _lines(checking: Checking, name: str, file: IO[bytes]) -> Iterator[bytes]:
     """Give lines without newline; a torn or endless line is a problem, and the end."""
     limit = 2 * MAX_LINE + 100
+    left = checking.before if name == CHAIN else checking.sizes[name]
     for number, line in enumerate(iter(lambda: file.readline(limit), b""), 1):
+        left -= len(line)
+        if left < 0:  # a writer is at work; what it adds is not ours to judge
+            return
         if not line.endswith(b"\n"):
             checking.wrong(
                 "format", f"{name}:{number}", "the last line is torn, or is longer than a record"
@@ -283,7 +292,7 @@ def _numbered(name: str) -> tuple[int, str]:
 
 def _redactions(checking: Checking) -> None:
     """Check that what is left out is what the (signed) bundle names, no more and no less."""
-    data = _read(checking, MANIFEST, 256 << 20)
+    data = _read(checking, MANIFEST, _MOST)
     try:
         manifest = json.loads(data or b"{}")
         named = {(int(r["record"]), str(r["part"])) for r in manifest["left_out"]}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sakimori.hostile import defanged
@@ -18,10 +19,13 @@ from sakimori.takedown.evidence.walk import SELF_PROVING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    Row = tuple[str, str, bool]  # name, value, whether it was left out
+
     from sakimori.takedown.evidence.record import Record
 
 _FOR_PROGRAMS = ("public_key", "new_public_key", "signature", "reply", "ca")
 MOST_IN_HTML = 5_000  # records; browsers get slow beyond
+_SEALS = 50  # whose commands VERIFY.txt prints
 _LONGEST = 2_000  # characters of a value that are shown
 _STYLE = """
 body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}
@@ -52,22 +56,35 @@ class About:
     elsewhere: int
 
 
+@dataclass(frozen=True, slots=True)
+class SealFile:
+    """A seal's files: their name without ending, its key's file, and what it says."""
+
+    name: str
+    key: str
+    records: int
+    head: str
+
+
 def shown(value: Any) -> str:
     """Return a value as one line of harmless text."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if text.isascii() and text.isprintable() and "://" not in text and len(text) <= _LONGEST:
+        return text  # nothing to make visible; most values are such
     return defanged(text, _LONGEST)
 
 
-def _rows(record: Record, say: Translator) -> list[tuple[str, str, bool]]:
+def rows(record: Record, lang: str) -> list[Row]:
     """Return name, value and whether it was left out, for all that a record holds."""
+    say = Translator(lang)
     gone = say.tr("left out")
-    rows = [
+    made = [
         (say.tr("time"), record.time.strftime("%Y-%m-%d %H:%M:%S.%f UTC"), False),
         (say.tr("actor"), gone if record.actor is None else shown(record.actor), record.actor is None),
         (say.tr("program"), shown(record.tool), False),
     ]  # fmt: skip
-    rows += [(shown(name), shown(value), False) for name, value in for_people(record).items()]
-    rows += [
+    made += [(shown(name), shown(value), False) for name, value in for_people(record).items()]
+    made += [
         (shown(part.removeprefix("field ")), gone, True)
         for part in record.left_out
         if part.startswith("field ")
@@ -75,15 +92,15 @@ def _rows(record: Record, say: Translator) -> list[tuple[str, str, bool]]:
     for at, thing in enumerate(record.objects, 1):
         name = say.tr("object {number}", number=at)
         if thing is None:
-            rows.append((name, gone, True))
+            made.append((name, gone, True))
             continue
         size = say.tr("{count} bytes", count=thing.bytes)
         text = f"{shown(thing.name)} ({size}) sha256 {thing.sha256}"
         if thing.where:
             text += " " + say.tr("(not in this bundle; it was at {path})", path=shown(thing.where))
-        rows.append((name, text, False))
-    rows.append(("sha256", record.hash, False))
-    return rows
+        made.append((name, text, False))
+    made.append(("sha256", record.hash, False))
+    return made
 
 
 def for_people(record: Record) -> dict[str, Any]:
@@ -97,32 +114,41 @@ def for_people(record: Record) -> dict[str, Any]:
     }
 
 
-def record_html(record: Record, lang: str) -> str:
+def record_html(record: Record, shown_rows: Sequence[Row], lang: str) -> str:
     """Return a record as a section of index.html."""
-    say = Translator(lang)
-    rows = "".join(
+    cells = "".join(
         f"<tr><th>{html.escape(name)}</th>"
         f"<td{' class=out' if gone else ''}>{html.escape(value)}</td></tr>\n"
-        for name, value, gone in _rows(record, say)
+        for name, value, gone in shown_rows
     )
     kind = "seal" if record.kind in SELF_PROVING else "other"
-    title = html.escape(f"{record.seq} · {say.tr(_KINDS.get(record.kind, record.kind))}")
-    return f'<section class="{kind}"><h2>{title}</h2>\n<table>\n{rows}</table></section>\n'
+    title = html.escape(f"{record.seq} · {_kinds(lang).get(record.kind, shown(record.kind))}")
+    return f'<section class="{kind}"><h2>{title}</h2>\n<table>\n{cells}</table></section>\n'
 
 
-def record_text(record: Record, lang: str) -> str:
+def record_text(record: Record, shown_rows: Sequence[Row], lang: str) -> str:
     """Return a record as a paragraph of INDEX.txt."""
-    say = Translator(lang)
-    lines = [f"{record.seq}  {say.tr(_KINDS.get(record.kind, record.kind))}"]
-    lines += [f"    {name}: {value}" for name, value, _gone in _rows(record, say)]
+    lines = [f"{record.seq}  {_kinds(lang).get(record.kind, shown(record.kind))}"]
+    lines += [f"    {name}: {value}" for name, value, _gone in shown_rows]
     return "\n".join(lines) + "\n\n"
 
 
-_KINDS = {
-    "note": "note", "input": "input", "finding": "finding", "plan": "plan",
-    "approval": "approval", "act": "act", "message": "message", "custody": "custody",
-    "seal": "seal", "stamp": "time stamp", "key": "change of key",
-}  # fmt: skip
+@cache
+def _kinds(lang: str) -> dict[str, str]:
+    say = Translator(lang)
+    return {
+        "note": say.tr("note"),
+        "input": say.tr("input"),
+        "finding": say.tr("finding"),
+        "plan": say.tr("plan"),
+        "approval": say.tr("approval"),
+        "act": say.tr("act"),
+        "message": say.tr("message"),
+        "custody": say.tr("custody"),
+        "seal": say.tr("seal"),
+        "stamp": say.tr("time stamp"),
+        "key": say.tr("change of key"),
+    }
 
 
 def _summary(about: About, lang: str) -> list[tuple[str, str]]:
@@ -203,13 +229,13 @@ def head_text(about: About, lang: str) -> str:
 
 def verify_text(
     about: About,
-    seals: Sequence[tuple[str, str]],
+    seals: Sequence[SealFile],
     stamps: Sequence[tuple[str, str, bool]],
     lang: str,
 ) -> str:
     """Return VERIFY.txt: the commands that check the bundle without Sakimori.
 
-    `seals` are names of seals' files without ending, and of their keys; `stamps` are a stamp's and its seal's file,
+    `stamps` are a stamp's and its seal's file,
     and whether the authority's certificate lies beside it.
     """
     say = Translator(lang)
@@ -233,9 +259,20 @@ def verify_text(
         "",
         say.tr("4. The seals hold. Each names a number of records and the hash of the last one."),
     ]  # fmt: skip
-    for name, key in seals:
-        lines.append("   " + _openssl(f"keys/{key}.pem", f"seals/{name}.txt", f"seals/{name}.sig"))
-    lines += ["   n=12; sed -n \"${n}p\" chain.jsonl | tr -d '\\n' | sha256sum", ""]
+    if len(seals) > _SEALS:
+        lines.append(
+            "   # " + say.tr("{count} earlier seals are checked alike", count=len(seals) - _SEALS)
+        )
+    for seal in seals[-_SEALS:]:
+        text, signature = (f"seals/{seal.name}.{ending}" for ending in ("txt", "sig"))
+        lines.append("   " + _openssl(f"keys/{seal.key}.pem", text, signature))
+    if seals:
+        last = seals[-1]
+        lines += [
+            f"   # {last.head}",
+            f"   sed -n {last.records}p chain.jsonl | tr -d '\\n' | sha256sum",
+        ]
+    lines.append("")
     lines += _stamp_lines(stamps, say)
     lines += [
         say.tr("6. A value is the one that was recorded: this must print its commitment in chain.jsonl. Salt and value are in openings.jsonl."),

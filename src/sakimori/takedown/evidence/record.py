@@ -29,6 +29,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from json.encoder import encode_basestring as _quoted
 from typing import TYPE_CHECKING, Any
 
 from sakimori.errors import ConfigError
@@ -126,17 +127,26 @@ def canonical(value: Any) -> bytes:
 
     Raises ConfigError for what JSON cannot hold.
     """
+    return _bytes(_text(value))
+
+
+def _bytes(text: str) -> bytes:
     try:
-        text = _ENCODER.encode(value)
+        return text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub(lambda m: f"\\u{ord(m[0]):04x}", text).encode()
+
+
+def _text(value: Any) -> str:
+    if type(value) is str:  # most values are, and this is five times as fast
+        return _quoted(value)
+    try:
+        return _ENCODER.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"this cannot be put into a record: {error}",
             hint="use text, numbers, true/false, lists and objects with text keys",
         ) from error
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return _SURROGATE.sub(lambda m: f"\\u{ord(m[0]):04x}", text).encode()
 
 
 def _plain(value: Any) -> Any:
@@ -156,7 +166,7 @@ def time_text(time: datetime) -> str:
     """Return a time in UTC to the microsecond. Raises ConfigError when it has no zone."""
     if time.tzinfo is None:
         raise ConfigError("a time without a zone cannot be evidence", hint="use UTC")
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def make(
@@ -203,11 +213,14 @@ def _check(entry: Entry) -> None:
 
 
 def _field_commitment(name: str, opened: Mapping[str, Any]) -> str:
-    return sha256(canonical({"field": name, "salt": opened["salt"], "value": opened["value"]}))
+    salt, value = _quoted(opened["salt"]), _text(opened["value"])
+    return sha256(_bytes(f'{{"field":{_quoted(name)},"salt":{salt},"value":{value}}}'))
 
 
 def _actor_commitment(opened: Mapping[str, Any]) -> str:
-    return sha256(canonical({"actor": opened["value"], "salt": opened["salt"]}))
+    return sha256(
+        _bytes(f'{{"actor":{_quoted(opened["value"])},"salt":{_quoted(opened["salt"])}}}')
+    )
 
 
 def parse(halves: Halves) -> Opened:
@@ -241,7 +254,7 @@ def parse(halves: Halves) -> Opened:
 
 def _canonical_object(line: bytes, half: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = json.loads(line.decode())
         again = canonical(value)
     except (ValueError, RecursionError, ConfigError) as error:
         raise Malformed(f"the {half} is not JSON: {error}") from error

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from sakimori.errors import ConfigError
 from sakimori.takedown.evidence.record import (
-    KINDS,
     Halves,
     Record,
     canonical,
@@ -18,10 +17,10 @@ from sakimori.takedown.evidence.record import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 OBJECT = "object="
-_SCOPED = re.compile(rf"(\d+|{'|'.join(KINDS)}):(.+)", re.DOTALL)
+_SCOPED = re.compile(r"(\d+|[a-z][a-z_]*):(.+)", re.DOTALL)
 _KEPT = ("seal", "stamp", "key")  # without their fields nothing could be verified
 _SHORTEST = 4  # characters; shorter values stand everywhere by chance
 _MOST = 500  # values that are looked for
@@ -48,9 +47,9 @@ class Redaction:
     def parts(self, record: Record) -> Iterator[str]:
         """Give the names of the parts of a record that this leaves out."""
         match = _SCOPED.fullmatch(self.what)
-        scope, part = (match[1], match[2]) if match else ("", self.what)
-        if scope and scope not in (str(record.seq), record.kind):
-            return
+        part = self.what  # a field may be called "a:b" itself
+        if match and match[1] in (str(record.seq), record.kind):
+            part = match[2]
         if part == "actor" and record.actor is not None:
             yield "actor"
         if part.startswith(OBJECT):
@@ -80,7 +79,7 @@ class Plan:
         ]
 
 
-def plan(records: list[Record] | Iterator[Record], redactions: tuple[Redaction, ...]) -> Plan:
+def plan(records: Iterable[Record], redactions: tuple[Redaction, ...]) -> Plan:
     """Return what to leave out. An object is left out wherever its hash stands (see `close`).
 
     Raises ConfigError when a redaction fits no record: a slip of the pen must not look like success.

@@ -130,7 +130,7 @@ def load_key(folder: Path, name: str = PRIVATE) -> Key:
         raise SourceError(
             f"the key cannot be read: {error.strerror}",
             where=str(path),
-            hint="make one: sakimori evidence init",
+            hint="make one: sakimori evidence init --chain DIR, or name its folder: --keys DIR",
         ) from error
     if mode & 0o077:
         raise ConfigError(
