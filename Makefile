@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-SYSTEM = nfdump
+# Programs that tests talk to, and the Debian package of each; a test without its program is skipped.
+PROGRAMS = nfdump:nfdump named:bind9 named-checkzone:bind9-utils unbound:unbound nft:nftables \
+  dnsmasq:dnsmasq-base squid:squid nginx:nginx-light node:nodejs dnsperf:dnsperf wrk:wrk gpg:gnupg \
+  openssl:openssl
 
 .PHONY: demo test lint types contracts tests bench lock docs clean setup dev system
 
@@ -33,6 +36,14 @@ bench: dev  ## accuracy, calibration, single detectors and speed, printed as tab
 	$(BIN)/python bench/beacon.py
 	$(BIN)/python bench/dga.py
 	$(BIN)/python bench/synchrony.py
+	$(BIN)/python bench/plan.py
+	$(BIN)/python bench/map.py
+	$(BIN)/python bench/blocks.py
+	$(BIN)/python bench/size.py
+	$(BIN)/python bench/effect.py
+	$(BIN)/python bench/evidence.py
+	$(BIN)/python bench/feeds.py
+	$(BIN)/python bench/sinkhole.py
 	$(BIN)/python bench/speed.py
 
 docs: dev  ## write the generated reference pages again
@@ -61,12 +72,25 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml requirements.lock
 	$(BIN)/pip install --quiet --no-deps --editable .
 	@touch $@ $(VENV)/.setup
 
-# nfcapd files are read through nfdump; without it those tests are skipped and say so.
+# As root with apt-get, what is missing is installed; services of those packages are not started.
 system:
-	@command -v $(SYSTEM) >/dev/null || \
-	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-	    apt-get update -qq && apt-get install -y -qq $(SYSTEM) >/dev/null; } || \
-	  echo "make: $(SYSTEM) is not installed (apt-get install $(SYSTEM)): its tests are skipped"
+	@missing=""; for pair in $(PROGRAMS); do \
+	  PATH="$$PATH:/usr/sbin:/sbin" command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair#*:}"; \
+	done; \
+	fc-list 2>/dev/null | grep -qi "noto sans cjk" || missing="$$missing fontconfig fonts-noto-cjk"; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  quiet=/usr/sbin/policy-rc.d; \
+	  if [ -e $$quiet ]; then quiet=""; else printf '#!/bin/sh\nexit 101\n' >$$quiet; chmod +x $$quiet; fi; \
+	  apt-get update -qq; \
+	  for package in $$missing; do \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$package >/dev/null 2>&1 || \
+	      echo "make: $$package cannot be installed: its tests are skipped"; \
+	  done; \
+	  [ -z "$$quiet" ] || rm -f $$quiet; \
+	else \
+	  echo "make: not installed (apt-get install$$missing): their tests are skipped"; \
+	fi
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache
