@@ -18,6 +18,8 @@ from sakimori import detectors
 from sakimori.app import results, telling
 from sakimori.config import LANGUAGES
 from sakimori.i18n import Translator
+from sakimori.takedown.effect.notes import NOTES
+from sakimori.takedown.effect.survival import SURVIVAL_NOTES
 from sakimori.verdicts import explain
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("verdicts/explain.py", "WORDS[value]"): explain.WORDS,
     ("verdicts/explain.py", "REASONS.get(r, r)"): explain.REASONS,
     ("verdicts/explain.py", "KINDS[kind]"): explain.KINDS,
+    ("app/effects.py", "note.message"): NOTES,
+    ("app/cleaning.py", "SURVIVAL_NOTES[code]"): SURVIVAL_NOTES,
     ("app/results.py", "self.message"): {
         "no host": results.NO_HOST,
         "relative": results.RELATIVE,

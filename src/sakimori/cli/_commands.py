@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
-from sakimori.cli import allow, effect, explain, hunt, intel, lake, simulate, tables, views
+from sakimori.cli import (
+    allow,
+    effect,
+    explain,
+    hunt,
+    intel,
+    lake,
+    simulate,
+    survival,
+    tables,
+    views,
+)
 
-__all__ = ["allow", "effect", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]
+__all__ = [
+    "allow",
+    "effect",
+    "explain",
+    "hunt",
+    "intel",
+    "lake",
+    "simulate",
+    "survival",
+    "tables",
+    "views",
+]

