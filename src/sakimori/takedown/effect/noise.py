@@ -202,6 +202,10 @@ class Mixture:
     scale: Array
     freedom: int
 
+    def wider(self, times: float) -> Mixture:
+        """Return it with every scale so many times as large."""
+        return replace(self, scale=self.scale * times)
+
     @property
     def centre(self) -> float:
         """Return the mean."""

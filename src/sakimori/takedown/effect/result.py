@@ -337,6 +337,8 @@ def _named(one: Series, problem: Problem, measured: Measured) -> str:
     seasonal = problem.columns.shape[1] > 2
     parts = ["level", "trend", *(["season"] if seasonal else []), "change of level"]
     parts += ["change of trend"] if measured.slope else []
+    further = measured.changes - 1 - measured.slope
+    parts += [f"{further} later changes of level"] if further else []
     fit = measured.fit
     return (
         f"{_SCALES[measured.kind]}{against} by {one.unit}: {', '.join(parts)};"
