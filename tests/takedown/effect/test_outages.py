@@ -18,7 +18,7 @@ def series(name: str = "a", level: float = 500.0, **zeros: tuple[int, int]) -> S
     return Series(name, datetime(2026, 1, 1), Unit.day, values)  # noqa: DTZ001
 
 
-@pytest.mark.parametrize("run", [(40, 41), (40, 52), (10, 13), (30, 31)])
+@pytest.mark.parametrize("run", [(40, 41), (40, 52), (10, 13), (30, 31), (30, 37)])
 def test_zeros_between_busy_days_are_an_outage(run: tuple[int, int]) -> None:
     [found] = suspected([series(run=run)], CUT)
     assert np.flatnonzero(found.aside).tolist() == list(range(*run))
@@ -59,7 +59,7 @@ def test_nearly_nothing_in_all_series_is_an_outage() -> None:
 
 
 def test_one_series_down_while_another_lives_is_kept_at_the_date() -> None:
-    found = suspected([series("a", run=(30, 40)), series("b")], CUT)
+    found = suspected([series("a", run=(30, 50)), series("b")], CUT)
     assert not found[0].aside.any()
     assert found[0].kept == (30,)
     assert not found[1].aside.any()
