@@ -20,8 +20,12 @@ from statistics import mean
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
+from scipy.special import stdtr
 
 from sakimori.takedown.effect import Options, Series, Unit, effects
+from sakimori.takedown.effect.design import base
+from sakimori.takedown.effect.model import WIDER
+from sakimori.takedown.effect.noise import Whitener, fit, grid
 
 START = datetime(2026, 1, 5)  # noqa: DTZ001 - series have no zone: UTC
 WEEK = np.array([0.1, 0.12, 0.1, 0.05, 0.0, -0.2, -0.25])
@@ -52,13 +56,13 @@ class World:
 def made(world: World, rng: np.random.Generator) -> list[Series]:
     at = np.arange(world.steps)
     own, shared = _memory(world, rng), _memory(world, rng)
-    base = np.log(world.level) + world.drift * at + (WEEK[at % 7] if world.week else 0.0)
-    log = base + (0.5 * own + 0.87 * shared if world.control else own)
+    level = np.log(world.level) + world.drift * at + (WEEK[at % 7] if world.week else 0.0)
+    log = level + (0.5 * own + 0.87 * shared if world.control else own)
     log = log + rng.normal(size=world.steps) * world.noise
     log = log + (np.log(world.ratio) + world.bend * (at - world.cut)) * (at >= world.cut)
     series = [_counted("bots", log, world, rng)]
     if world.control:
-        other = base + 0.5 * _memory(world, rng) + 0.87 * shared
+        other = level + 0.5 * _memory(world, rng) + 0.87 * shared
         series.append(_counted("control", other, world, rng))
     return series
 
@@ -157,11 +161,59 @@ def line(name: str, world: World, runs: int) -> dict[str, float]:
     return {"excludes": mean(excludes), "printed": mean(printed), "covers": mean(covers)}
 
 
+def core(world: World, count: int) -> tuple[float, float]:
+    """The regression alone on `count` series at once: share of p < 5 %, and of cover."""
+    rng = np.random.default_rng(7)
+    logs = np.column_stack([_memory(world, rng) for _ in range(count)])
+    logs = logs + rng.normal(size=logs.shape) * world.noise
+    step = (np.arange(world.steps) >= world.cut).astype(float)
+    columns = np.column_stack([base(made(world, rng)[0], world.cut), step])
+    pairs, seen = grid(), np.ones(world.steps, dtype=bool)
+    whiten = Whitener.build(pairs, seen, np.ones(world.steps))
+    shared = fit(whiten, pairs, columns, logs[:, 0])
+    assert shared is not None
+    white = whiten(logs + np.log(world.ratio) * step[:, None])
+    onto = shared.basis.transpose(0, 2, 1) @ white
+    squares = (white**2).sum(axis=1) - (onto**2).sum(axis=1)
+    log = shared.fixed[:, None] - 0.5 * shared.freedom * np.log(squares)
+    weight = np.exp(log - log.max(axis=0))
+    weight /= weight.sum(axis=0)
+    last = np.linalg.qr(whiten(columns))[1][:, -1, -1][:, None]
+    beta = onto[:, -1] / last
+    error = WIDER * np.sqrt(squares / shared.freedom) / np.abs(last)
+    beyond = []
+    for truth in (0.0, np.log(world.ratio)):
+        score = (beta - truth) / error
+        sides = [(weight * stdtr(shared.freedom, s * score)).sum(axis=0) for s in (1, -1)]
+        beyond.append(2 * np.minimum(*sides))
+    return float((beyond[0] < 0.05).mean()), float((beyond[1] >= 0.05).mean())
+
+
+def cores(count: int) -> None:
+    print(f"\n{f'the regression alone, {count} each':36} p < 5 %    covers")
+    for ratio in (1.0, 0.6):
+        for change in ({"rho": r} for r in (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)):
+            found, covers = core(World(ratio=ratio, **change), count)
+            print(f"ratio {ratio}, rho {change['rho']:<21} {found:9.1%} {covers:9.1%}", flush=True)
+    for name, world in {
+        "ratio 1, half counting noise, rho 0.7": World(noise=0.15),
+        "ratio 1, half counting noise, rho 0.9": World(rho=0.9, noise=0.15),
+        "ratio 0.6, sd 0.20": World(ratio=0.6, sd=0.2),
+        "ratio 1, 16 + 16 weeks": World(steps=32, cut=16, unit=Unit.week, rho=0.5),
+        "ratio 1, 10 + 10 days": World(steps=20, cut=10, rho=0.5),
+    }.items():
+        found, covers = core(world, count)
+        print(f"{name:37} {found:9.1%} {covers:9.1%}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=400)
     parser.add_argument("--only", default="")
+    parser.add_argument("--core", type=int, default=2000)
     given = parser.parse_args()
+    if given.core:
+        cores(given.core)
     for title, worlds in (("no effect", NULL), ("an effect", DROP)):
         print(
             f"\n{title + f', {given.runs} series each':36} excludes1  p < 5 %  refused   covers "

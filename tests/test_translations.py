@@ -19,6 +19,8 @@ from sakimori.app import results, telling
 from sakimori.config import LANGUAGES
 from sakimori.i18n import Translator
 from sakimori.takedown.plan import solve
+from sakimori.takedown.effect.notes import NOTES
+from sakimori.takedown.effect.survival import SURVIVAL_NOTES
 from sakimori.verdicts import explain
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("verdicts/explain.py", "KINDS[kind]"): explain.KINDS,
     ("app/plan_telling.py", "r.why"): dict(enumerate(solve.REASONS)),
     ("app/plan_telling.py", "n.message"): {"p2p": solve.P2P, "later": solve.LATER},
+    ("app/effects.py", "note.message"): NOTES,
+    ("app/cleaning.py", "SURVIVAL_NOTES[code]"): SURVIVAL_NOTES,
     ("app/results.py", "self.message"): {
         "no host": results.NO_HOST,
         "relative": results.RELATIVE,

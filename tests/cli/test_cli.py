@@ -113,6 +113,10 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "evidence new-key", "evidence seal", "evidence stamp", "evidence verify", "explain",
         "findings", "hosts", "hunt", "import", "intel import", "intel list", "lake compact",
         "lake retain", "lake verify", "plan", "simulate", "spam-days", "sql", "tables",
+        "allow add", "allow list", "allow remove", "botnets", "controllers", "demo", "effect",
+        "effect-plan", "explain", "findings", "hosts", "hunt", "import", "intel import", "intel list", "lake compact",
+        "lake retain", "lake verify", "simulate", "spam-days", "sql", "survival",
+        "tables",
     ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sakimori.i18n import Translator
     from sakimori.takedown.effect import Effect, Note, Options, Series
+    from sakimori.takedown.effect.result import Curve
 
 COLUMNS = ("series", "date", "value")
 CHARTS = (".svg", ".png", ".html")
@@ -314,6 +315,8 @@ def sentence(note: Note, say: Translator) -> str:
 def in_words(effect: Effect, say: Translator) -> str:
     """Return what was found in one sentence."""
     if effect.ratio is None or effect.low is None or effect.high is None:
+        if effect.before == 0 and effect.after > 1 and effect.curve is not None:
+            return _only_after(effect, effect.curve, say)
         return say.tr("{series}: nothing could be measured", series=effect.series)
     values = {
         "series": effect.series,
@@ -328,6 +331,17 @@ def in_words(effect: Effect, say: Translator) -> str:
             **values,
         )
     return say.tr("{series}: {change} (95 % interval {low} to {high})", **values)
+
+
+def _only_after(effect: Effect, curve: Curve, say: Translator) -> str:
+    """Say what a series that begins after the date did since: nothing to compare it with."""
+    there = [(t, v) for t, v in zip(curve.times, curve.seen.tolist(), strict=True) if v == v]  # noqa: PLR0124 - NaN
+    (first, before), (last, after) = there[0], there[-1]
+    change = _percent(after / before) if before else None
+    return say.tr(
+        "{series}: not measured, it begins after the date; {change} from {first} to {last}",
+        series=effect.series, change=change, first=_time(first), last=_time(last),
+    )  # fmt: skip
 
 
 def in_sentences(told: Told, say: Translator) -> list[str]:

@@ -66,7 +66,12 @@ def specification(panels: Sequence[Panel], when: datetime, words: Words) -> dict
     """Return the Vega-Lite specification (version 6) with its data inside."""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "title": {"text": defanged(words.title, 110), "anchor": "start", "fontSize": 16},
+        "title": {
+            "text": defanged(words.title, 110),
+            "anchor": "start",
+            "fontSize": 16,
+            "offset": 14,
+        },
         "background": "white",
         "spacing": 18,
         "vconcat": [_panel(p, when, words, last=p is panels[-1]) for p in panels],
@@ -142,7 +147,7 @@ def _rows(curve: Curve, when: datetime) -> list[dict[str, Any]]:
             "seen": float(seen[at]) if there[at] else None,
             "lone": bool(lone[at]),
         }
-        if time >= when:
+        if time >= when and not np.isnan(curve.counterfactual[at]):
             row |= {
                 "expected": float(curve.counterfactual[at]),
                 "low": float(curve.low[at]),

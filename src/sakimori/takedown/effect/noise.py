@@ -96,16 +96,17 @@ class Whitener:
         """Whiten columns of shape (times, m) -> (pairs, observed times, m)."""
         shown = np.where(self.seen[:, None], columns, 0.0)
         state = np.zeros((len(self.rho), columns.shape[1]))
-        out = np.empty((int(self.seen.sum()), *state.shape))
+        out = np.empty((len(self.rho), int(self.seen.sum()), columns.shape[1]))
         row, decay = 0, self.rho[:, None]
         for at in range(len(self.seen)):
             if self.seen[at]:
                 surprise = shown[at] - state
-                np.divide(surprise, self.scale[at][:, None], out=out[row])
-                state += self.gain[at][:, None] * surprise
+                np.divide(surprise, self.scale[at][:, None], out=out[:, row])
+                surprise *= self.gain[at][:, None]
+                state += surprise
                 row += 1
             state *= decay
-        return np.ascontiguousarray(out.transpose(1, 0, 2))
+        return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,11 @@ class Fit:
     def nugget(self) -> float:
         """Return the mean share of independent noise."""
         return float(self.weight @ self.grid.nugget)
+
+    @property
+    def memory(self) -> float:
+        """Return the mean correlation from one step to the next, of both parts together."""
+        return float(self.weight @ (self.grid.rho * (1.0 - self.grid.nugget)))
 
     def weighed_as(self, other: Fit) -> Fit:
         """Return this fit with the weights and the noise of another one of the same series."""
@@ -196,6 +202,10 @@ class Mixture:
     scale: Array
     freedom: int
 
+    def wider(self, times: float) -> Mixture:
+        """Return it with every scale so many times as large."""
+        return replace(self, scale=self.scale * times)
+
     @property
     def centre(self) -> float:
         """Return the mean."""
@@ -235,9 +245,10 @@ def one_more(fitted: Fit, white: Array, *, fixed: bool = False) -> Array:
     from scipy.special import stdtr  # noqa: PLC0415 - slow to import
 
     freedom = fitted.freedom - 1
-    part = white - fitted.basis @ (fitted.basis.transpose(0, 2, 1) @ white)
-    size = np.maximum((part**2).sum(axis=1), 1e-12)
-    along = np.einsum("gnd,gn->gd", part, fitted.rest) / np.sqrt(size)
+    inside = fitted.basis.transpose(0, 2, 1) @ white
+    size = np.einsum("gnd,gnd->gd", white, white) - np.einsum("gkd,gkd->gd", inside, inside)
+    size = np.maximum(size, 1e-9)
+    along = (fitted.rest[:, None, :] @ white)[:, 0] / np.sqrt(size)
     squares = np.maximum((fitted.rest**2).sum(axis=1)[:, None] - along**2, 1e-18)
     spread = squares / freedom
     if fixed:

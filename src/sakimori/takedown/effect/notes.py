@@ -14,8 +14,8 @@ NOTES: dict[str, str] = {
     "missing": "{count} steps have no value and were left out; they are not zeros",
     "outage": "{count} steps look like a sensor outage and were set aside: {when}",
     "given": "{count} steps of named outages were left out",
-    "zeros": "zeros from {when} on do not end or begin with the action: an outage would look the"
-    " same; name it with --outages if it was one",
+    "zeros": "zeros begin on {when} and were kept: a sensor that stopped would look the same; name"
+    " it with --outages if one did",
     "half": "there are no events at all on one side: the ratio is that of counts plus a half",
     "mixed": "the action falls inside the step of {when}, which was left out",
     "no-placebo": "too few steps before the date to try placebo dates",

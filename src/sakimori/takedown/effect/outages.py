@@ -3,7 +3,8 @@
 A stopped sensor writes zeros or nothing. Such steps say nothing of the botnet, so they are set aside,
 never counted as an effect. Two signs are used. One series falls to exact zeros between days on which
 it had 20 and more each, and comes back. Or all series of the file fall below 2 % of their level at
-once, and come back. What never comes back may be the action itself and is kept, with a warning.
+once, and come back. What never comes back may be the action itself and is kept, with a warning; so
+are more than 14 steps of zeros that begin with it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 AROUND = 7  # steps on each side that tell the level
 LEAST = 20.0  # a Poisson count of this mean is zero once in 500 million
 NEARLY = 0.02
+LONG = 14  # steps of zeros from the action on that are taken for its work, though they end
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def _alone(one: Series, shared: Array, cut: int) -> Suspected:
         if not zeros.any() or shared[begin:end].all():
             continue
         back = _level(values, begin, end) is not None
-        the_action = abs(begin - cut) <= 1 and end - begin > 2
+        the_action = abs(begin - cut) <= 1 and end - begin > LONG
         if back and not the_action:
             aside[begin:end][zeros] = 1.0
         elif the_action or (end == len(values) and _busy(values[max(0, begin - AROUND) : begin])):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LEAST_BEFORE, LEAST_AFTER = 8, 3
 FEW_BEFORE, FEW_AFTER = 28, 7
-WANDERS = 0.9
+WANDERS = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,9 @@ def prepared(every: Sequence[Series], cut: Cut, options: Options) -> list[Ready]
 
 def _ready(one: Series, cut: Cut, given: Array, suspected: outages.Suspected) -> Ready:
     notes = []
-    missing = int((np.isnan(one.values) & (given == 0.0)).sum())
+    there = np.flatnonzero(~np.isnan(one.values))
+    own = slice(there[0], there[-1] + 1) if len(there) else slice(0)
+    missing = int((np.isnan(one.values) & (given == 0.0))[own].sum())
     if given.any():
         notes.append(Note("given", {"count": int(given.sum())}))
     if missing:
@@ -191,10 +193,15 @@ def _one(
             notes.append(Note("control-gaps", {"count": int(gaps.sum())}))
             one = one.without(gaps)
     seen = ~np.isnan(one.values)
+    nothing = np.full(len(seen), np.nan)
     blank = Effect(
-        one.name, str(one.unit), int(seen[: cut.first].sum()), int(seen[cut.first :].sum()),
+        one.name,
+        str(one.unit),
+        int(seen[: cut.first].sum()),
+        int(seen[cut.first :].sum()),
         control=beside.name if beside else None,
-    )  # fmt: skip
+        curve=Curve(tuple(one.times), one.values, nothing, nothing, nothing),
+    )
     if blank.before < LEAST_BEFORE or blank.after < LEAST_AFTER:
         short = Note("short", {"before": blank.before, "after": blank.after})
         return replace(blank, notes=(*notes, short))
@@ -227,8 +234,8 @@ def _filled(blank: Effect, one: Series, problem: Problem, measured: Measured) ->
         notes.append(Note("few", {"before": blank.before, "after": blank.after}))
     if measured.kind == "half":
         notes.append(Note("half"))
-    if measured.fit.rho > WANDERS:
-        notes.append(Note("persistent", {"rho": round(measured.fit.rho, 2)}))
+    if measured.fit.memory > WANDERS:
+        notes.append(Note("persistent", {"rho": round(measured.fit.memory, 2)}))
     notes += _of_placebo(tried, one)
     low, high = effect.quantile(0.025), effect.quantile(0.975)
     points = _change_points(problem, pairs)
@@ -251,7 +258,7 @@ def _filled(blank: Effect, one: Series, problem: Problem, measured: Measured) ->
         end_ratio=_ratio(measured.end.centre),
         change_points=tuple(one.time(at) for at in points),
         change_at_date=any(abs(at - problem.cut) <= 3 for at in points),
-        memory=measured.fit.rho,
+        memory=measured.fit.memory,
         model=_named(one, problem, measured),
         notes=tuple(notes),
         curve=Curve(
@@ -330,6 +337,8 @@ def _named(one: Series, problem: Problem, measured: Measured) -> str:
     seasonal = problem.columns.shape[1] > 2
     parts = ["level", "trend", *(["season"] if seasonal else []), "change of level"]
     parts += ["change of trend"] if measured.slope else []
+    further = measured.changes - 1 - measured.slope
+    parts += [f"{further} later changes of level"] if further else []
     fit = measured.fit
     return (
         f"{_SCALES[measured.kind]}{against} by {one.unit}: {', '.join(parts)};"

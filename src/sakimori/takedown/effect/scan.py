@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sakimori.takedown.effect.noise import Array, Grid
 
-PLACEBO_LEVEL = 0.02
+PLACEBO_LEVEL = 0.01
 PLACEBO_MOST = 0.10
 JUMP = 0.01  # chance that a series without jumps shows one
 JUMPS = 5
@@ -30,7 +30,7 @@ class Placebo:
     that chance does not explain.
 
     Neighbouring dates share their data, so one chance bump rejects at many of them. Tested at 5 %,
-    a sound series of 8 weeks is above 10 % in 20 of 100 cases; tested at 2 %, in 2 of 100 (measured
+    a sound series of 8 weeks is above 10 % in 20 of 100 cases; tested at 1 %, in 1 of 100 (measured
     with bench/effect.py). Around a jump, the noise is that between the jumps: noise that had to
     explain the jump as well would find every date in order.
     """
@@ -86,12 +86,16 @@ class Steps:
 
 
 def jumps_in(
-    whiten: Whitener, pairs: Grid, data: tuple[Array, Array], steps: Steps
+    whiten: Whitener,
+    pairs: Grid,
+    data: tuple[Array, Array],
+    steps: Steps,
+    chance: float = JUMP,
 ) -> tuple[int, ...]:
     """Find the dates at which the level changes: the strongest first, until chance explains the rest.
 
     Each round adds the date of the least p value to the model while that value, times the number
-    of dates tried, is below 1 %. At most five, three steps apart. `data` is columns and values.
+    of dates tried, is below `chance`. At most five, three steps apart. `data` is columns and values.
     """
     columns, values = data
     found: list[int] = []
@@ -102,7 +106,7 @@ def jumps_in(
         p_values = one_more(fitted, steps.white)
         near = np.abs(steps.dates[:, None] - np.array([*found, -99])).min(axis=1) <= 2
         p_values[near] = 1.0
-        if p_values.min() * len(p_values) >= JUMP:
+        if p_values.min() * len(p_values) >= chance:
             break
         found.append(int(steps.dates[p_values.argmin()]))
     return tuple(sorted(found))
