@@ -7,6 +7,7 @@ Every step is committed before the next begins, so a cut-off at any moment leave
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sqlite3
 from contextlib import contextmanager
@@ -201,7 +202,7 @@ class Outbox:
         row = self._db.execute("SELECT told FROM notice WHERE digest = ?", (digest,)).fetchone()
         if row is None:
             raise StateError(f"no notice has the digest {digest[:16]}", where=str(self._ledger))
-        value = orjson.loads(row[0])
+        value = json.loads(row[0])
         events = (VictimEvent(**{**e, "time": parse_time(e["time"])}) for e in value["events"])
         return Contact(**value["contact"]), tuple(events)
 
@@ -241,4 +242,4 @@ def _as_text(notice: Notice) -> str:
     names = [f.name for f in fields(VictimEvent)]
     events = [{name: getattr(event, name) for name in names} for event in notice.events]
     told = {"contact": asdict(notice.contact), "events": events}
-    return orjson.dumps(told).decode()
+    return json.dumps(told, default=lambda time: time.isoformat())  # in ASCII, whatever was seen

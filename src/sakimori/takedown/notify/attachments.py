@@ -102,7 +102,12 @@ def xarf_of(event: VictimEvent, sender: Sender) -> dict[str, Any]:
             }
         ],
     }
-    return {name: value for name, value in report.items() if value not in (None, "")}
+    return {name: _sound(value) for name, value in report.items() if value not in (None, "")}
+
+
+def _sound(value: Any) -> Any:
+    """Half a character (a lone surrogate) has no place in UTF-8; the rest stays as it was."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _handshake(event: VictimEvent) -> str:
