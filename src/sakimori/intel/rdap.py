@@ -284,7 +284,7 @@ def contact_of(answer: Mapping[str, Any], server: str) -> Contact:
     }
     seen_any = False
     for entity in _entities(answer, _DEEPEST):
-        if "abuse" not in (entity.get("roles") or ()):
+        if "abuse" not in _listed(entity, "roles"):
             continue
         seen_any = True
         for text in _mails(entity):
@@ -300,20 +300,25 @@ def contact_of(answer: Mapping[str, Any], server: str) -> Contact:
 
 def _entities(holder: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
     """Give every entity, the outer ones first."""
-    inner = [e for e in holder.get("entities") or () if isinstance(e, dict)]
+    inner = [e for e in _listed(holder, "entities") if isinstance(e, dict)]
     yield from inner
     if depth > 1:
         for entity in inner:
             yield from _entities(entity, depth - 1)
 
 
+def _listed(holder: Mapping[str, Any], name: str) -> list[Any]:
+    value = holder.get(name)
+    return value if isinstance(value, list) else []
+
+
 def _mails(entity: Mapping[str, Any]) -> list[str]:
     """Return the mails of a jCard: ["vcard", [[name, parameters, type, value...], ...]]."""
-    card = entity.get("vcardArray")
-    lines = card[1] if isinstance(card, list) and len(card) == 2 else ()
+    card = _listed(entity, "vcardArray")
+    lines = card[1] if len(card) == 2 and isinstance(card[1], list) else ()
     return [
         str(line[3])
-        for line in (lines if isinstance(lines, list) else ())
+        for line in lines
         if isinstance(line, list) and len(line) >= 4 and line[0] == "email"
     ]
 
