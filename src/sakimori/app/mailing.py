@@ -143,12 +143,18 @@ class _Line:
             self.smtp = _smtp.connect(self.settings)
         return self.smtp
 
-    def close(self) -> None:
+    def end(self) -> None:
+        """Take leave of the server."""
         if self.smtp is not None and self.smtp.sock is not None:
             try:
                 self.smtp.quit()
             except (smtplib.SMTPException, OSError):
-                self.smtp.close()
+                self.cut()
+
+    def cut(self) -> None:
+        """Hang up at once: in the middle of a message, words of leave would become its text."""
+        if self.smtp is not None:
+            self.smtp.close()
 
 
 def _run(
@@ -165,8 +171,10 @@ def _run(
     except _smtp.ServerError as error:
         tried.pop()  # it was not begun
         return tried, error
-    finally:
-        line.close()
+    except BaseException:
+        line.cut()
+        raise
+    line.end()
     return tried, None
 
 

@@ -39,7 +39,9 @@ def test_the_order_given_does_not_matter(event: Callable[..., VictimEvent]) -> N
     assert group(told) == group(mixed)
 
 
-@given(st.sets(st.text(max_size=8), max_size=40), st.integers(1, 7), st.text(min_size=1, max_size=5))
+@given(
+    st.sets(st.text(max_size=8), max_size=40), st.integers(1, 7), st.text(min_size=1, max_size=5)
+)
 def test_every_provider_is_drawn_once_and_waves_are_even(
     providers: set[str], waves: int, seed: str
 ) -> None:

@@ -56,9 +56,7 @@ def user(event: Callable[..., VictimEvent]) -> Subscriber:
 
 
 @pytest.mark.parametrize("lang", ["en", "ja"])
-def test_a_letter_reads_as_it_did(
-    user: Subscriber, lang: str, snapshot: SnapshotAssertion
-) -> None:
+def test_a_letter_reads_as_it_did(user: Subscriber, lang: str, snapshot: SnapshotAssertion) -> None:
     page = Page(render(user, HOUSE, (lang,)))
     lines = [line.strip() for line in page.text.split("\n")]
     shown = "\n".join(line for line in lines if line and "{" not in line and "}" not in line)
@@ -76,7 +74,7 @@ def test_a_page_is_whole_and_runs_nothing(user: Subscriber, kind: str) -> None:
     assert page.text.count(own) == 2
     assert not re.findall(r"url\(|@import", html)
     assert "default-src 'none'" in html
-    assert html.startswith("<!DOCTYPE html>\n<html lang=\"ja\">")
+    assert html.startswith('<!DOCTYPE html>\n<html lang="ja">')
     assert page.tags.count("article") == 2
 
 
@@ -139,7 +137,9 @@ def test_a_short_secret_is_refused() -> None:
         token_of(b"short", "x")
 
 
-def line(path: str, at: str = "01/Mar/2026:19:00:00 +0900", method: str = "GET", status: int = 200) -> str:
+def line(
+    path: str, at: str = "01/Mar/2026:19:00:00 +0900", method: str = "GET", status: int = 200
+) -> str:
     return f'203.0.113.9 - - [{at}] "{method} {path} HTTP/1.1" {status} 512 "-" "Browser/1.0"'
 
 
