@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult
@@ -75,7 +75,7 @@ class Handler:
 
 @contextmanager
 def server(
-    handler: Handler, context: ssl.SSLContext | None = None, **options: Any
+    handler: Handler, context: ssl.SSLContext | None = None, kind: type[SMTP] = SMTP, **options: Any
 ) -> Iterator[int]:
     """A real SMTP server on loopback; gives its port."""
     loop = asyncio.new_event_loop()
@@ -83,7 +83,7 @@ def server(
     def factory() -> SMTP:
         with warnings.catch_warnings():  # it warns of logins without TLS of its own
             warnings.simplefilter("ignore")
-            return SMTP(handler, hostname="mx.example", loop=loop, **options)
+            return kind(handler, hostname="mx.example", loop=loop, **options)
 
     listening = loop.run_until_complete(loop.create_server(factory, "127.0.0.1", 0, ssl=context))
     thread = threading.Thread(target=loop.run_forever)
@@ -301,6 +301,40 @@ def test_two_processes_do_not_send_from_one_folder(outbox: Outbox, plain: Mail) 
     one = notice("a@isp.example")
     with outbox.alone(), Outbox(outbox.folder) as other, pytest.raises(StateError, match="another"):
         send(other, [one], plain, yes(one), ways())
+
+
+class Reporting(SMTP):
+    """A server that offers delivery reports, which aiosmtpd itself does not know."""
+
+    asked: ClassVar[list[str]] = []
+
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
+        await super().smtp_MAIL(self.noted(arg))
+
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
+        await super().smtp_RCPT(self.noted(arg))
+
+    def noted(self, arg: str | None) -> str:
+        address, _, options = str(arg).partition("> ")
+        self.asked.append(options)
+        return f"{address.rstrip('>')}>"
+
+
+class Offering(Handler):
+    async def handle_EHLO(  # noqa: N802
+        self, _server: SMTP, session: Any, _envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [*responses[:-1], "250-DSN", responses[-1]]
+
+
+def test_a_server_that_can_report_delivery_is_asked_to(outbox: Outbox, plain: Mail) -> None:
+    one, offering = notice("a@isp.example"), Offering()
+    Reporting.asked.clear()
+    with server(offering, kind=Reporting) as port:
+        done = send(outbox, [one], replace(plain, port=port), yes(one), ways())
+    assert done.count("sent") == 1
+    assert Reporting.asked == ["RET=HDRS", "NOTIFY=SUCCESS,FAILURE,DELAY"]
 
 
 @pytest.fixture(scope="module")

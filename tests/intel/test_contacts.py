@@ -92,6 +92,7 @@ def test_some_mailboxes_are_never_written_to(mail: str, why: str) -> None:
         ("AS1,a@b.example,,,fr,", "lang is"),
         ("AS1,a@b.example,,,,Japan", "not two letters"),
         (",a@b.example,,,,", "match is empty"),
+        ("AS1," + "x" * 140_000 + ",,,,", "field larger than"),
         ('AS1,"a@b.example\nBcc: x@y.example",,,,', "no mail address"),
     ],
 )

@@ -268,6 +268,13 @@ def test_what_is_no_address_number_or_name_is_refused(text: str) -> None:
         query_of(text)
 
 
+def test_a_registry_s_own_mailbox_comes_last() -> None:
+    own = {"roles": ["abuse"], "vcardArray": card("search@ripe.net")}
+    provider = {"roles": ["abuse"], "vcardArray": card("not a mail", "abuse@isp.example")}
+    assert contact_of({"entities": [own, provider]}, "x").mail == "abuse@isp.example"
+    assert contact_of({"entities": [own]}, "x").mail == "search@ripe.net"
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -83,7 +83,9 @@ class Outbox:
         self.folder = folder
         self._ledger = folder / "notices.sqlite"
         try:
-            (folder / "outbox").mkdir(parents=True, exist_ok=True)
+            if not folder.exists():
+                folder.mkdir(mode=0o700, parents=True)  # it will hold the addresses of victims
+            (folder / "outbox").mkdir(exist_ok=True)
             self._db = sqlite3.connect(self._ledger, timeout=30, isolation_level=None)
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_TABLES)

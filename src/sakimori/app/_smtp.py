@@ -118,10 +118,11 @@ def deliver(
 def _envelope(smtp: smtplib.SMTP, sender: str, to: str) -> Outcome | None:
     """Name sender and receiver; returns why that failed, or None when data may follow."""
     smtp.ehlo_or_helo_if_needed()
-    code, text = smtp.mail(sender)
+    dsn = smtp.has_extn("dsn")  # RFC 3461: then the server also reports what arrived
+    code, text = smtp.mail(sender, ("RET=HDRS",) if dsn else ())
     if code != 250:  # whatever the code: it is about us, not about this receiver
         return _reset(smtp, Outcome("deferred", f"sender not taken: {code} {_said(text)}"))
-    code, text = smtp.rcpt(to)
+    code, text = smtp.rcpt(to, ("NOTIFY=SUCCESS,FAILURE,DELAY",) if dsn else ())
     if code not in (250, 251):
         return _reset(smtp, Outcome(_state(code), f"{code} {_said(text)}"))
     code, text = smtp.docmd("DATA")

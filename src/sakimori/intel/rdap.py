@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sakimori.errors import ConfigError, SourceError
-from sakimori.intel.contacts import Contact, mail_address
+from sakimori.intel.contacts import Contact, mail_address, of_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -282,20 +283,18 @@ def contact_of(answer: Mapping[str, Any], server: str) -> Contact:
         "country": country.upper() if isinstance(country, str) and len(country) == 2 else "",
         "source": server,
     }
-    seen_any = False
-    for entity in _entities(answer, _DEEPEST):
-        if "abuse" not in _listed(entity, "roles"):
-            continue
-        seen_any = True
-        for text in _mails(entity):
-            try:
-                return Contact(mail=mail_address(text).lower(), **known)
-            except ValueError:
-                continue
-    why = (
-        "its abuse contact has no usable mail" if seen_any else "the registry has no abuse contact"
-    )
+    abuse = [e for e in _entities(answer, _DEEPEST) if "abuse" in _listed(e, "roles")]
+    mails = [mail for entity in abuse for mail in _usable(entity)]
+    if mails:  # a registry's own mailbox only where there is no other
+        return Contact(mail=min(mails, key=of_registry), **known)
+    why = "its abuse contact has no usable mail" if abuse else "the registry has no abuse contact"
     return Contact(why=why, **known)
+
+
+def _usable(entity: Mapping[str, Any]) -> Iterator[str]:
+    for text in _mails(entity):
+        with suppress(ValueError):
+            yield mail_address(text).lower()
 
 
 def _entities(holder: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:

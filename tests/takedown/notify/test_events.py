@@ -73,6 +73,7 @@ def test_a_good_row_is_an_event() -> None:
         ("2026-03-01T10:00:00Z,192.0.2.1,1,sinkhole,yes,icmp,amber,x", "proto is 'icmp'"),
         ("2026-03-01T10:00:00Z,192.0.2.1,1,sinkhole,yes,tcp,pink,x", "tlp is 'pink'"),
         ("2026-03-01T10:00:00Z,192.0.2.1", "number of fields"),
+        ("2026-03-01T10:00:00Z,192.0.2.1,1,sinkhole,yes,tcp,amber," + "x" * 140_000, "larger than"),
         (GOOD + ",more", "number of fields"),
     ],
 )
@@ -82,6 +83,12 @@ def test_a_broken_row_is_put_aside_with_its_line(row: str, why: str) -> None:
     (refused,) = found.refused
     assert refused.line == 3
     assert why in refused.reason
+
+
+def test_a_row_that_is_too_large_costs_no_other_row() -> None:
+    large = GOOD + "x" * 140_000
+    found = read([HEADER, large, GOOD], Policy())
+    assert (len(found.events), [r.line for r in found.refused]) == (1, [2])
 
 
 def test_a_header_without_the_needed_columns_is_an_error() -> None:
