@@ -295,6 +295,18 @@ def test_a_key_that_cannot_be_used_holds_one_message_and_no_other(
     assert states(outbox) == {"a@isp.example": "held", "b@isp.example": "sent"}
     assert handler.receivers == ["b@isp.example"]
     assert "no keyring" in outbox.entries()[0].last_note
+    assert outbox.entries()[0].state == "held"
+
+
+def test_a_message_that_was_held_goes_on_when_its_key_can_be_used(
+    outbox: Outbox, plain: Mail, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = notice("a@isp.example", key="A" * 40)
+    assert mailing.prepare(outbox, [one], START)[0].state == "held"
+    monkeypatch.setattr(mailing, "seal", lambda notice, *_: notice.mail)
+    assert mailing.prepare(outbox, [one], START)[0].state == "prepared"
+    assert send(outbox, [one], plain, yes(one), ways()).count("sent") == 1
+    assert outbox.entries()[0].state == "sent"
 
 
 def test_two_processes_do_not_send_from_one_folder(outbox: Outbox, plain: Mail) -> None:

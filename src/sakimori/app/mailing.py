@@ -76,12 +76,16 @@ def prepare(
 
 def _sealed(outbox: Outbox, notice: Notice, keyring: Path | None, now: datetime) -> bytes | None:
     """Return the bytes to send, or None when the message must be held; the ledger says why."""
+    was_held = outbox.last_state(notice.digest) == "held"
     try:
-        return seal(notice, keyring, now).as_bytes(policy=POLICY)
+        data = seal(notice, keyring, now).as_bytes(policy=POLICY)
     except RefusedError as error:
-        if outbox.last_state(notice.digest) != "held":
+        if not was_held:
             outbox.record(Step(notice.digest, "held", now, f"{error}; {error.hint}"))
         return None
+    if was_held:
+        outbox.record(Step(notice.digest, "prepared", now, "its key can be used now"))
+    return data
 
 
 def send(

@@ -91,9 +91,16 @@ def steps(*states: tuple[str, float]) -> list[Step]:
 
 
 @given(st.permutations(STATES))
-def test_the_state_is_the_furthest_whatever_the_order(order: list[str]) -> None:
+def test_what_servers_and_people_answer_counts_whatever_the_order(order: list[str]) -> None:
     assert state_of(steps(*((s, 0) for s in order))) == "cleaned"
     assert state_of([]) == "prepared"
+
+
+def test_before_it_leaves_a_notice_is_in_the_state_of_its_last_step() -> None:
+    assert state_of(steps(("prepared", 0), ("approved", 1), ("held", 2))) == "held"
+    assert state_of(steps(("held", 0), ("prepared", 1))) == "prepared"
+    assert state_of(steps(("uncertain", 0), ("deferred", 1))) == "deferred"
+    assert state_of(steps(("sent", 0), ("uncertain", 1))) == "sent"
 
 
 @pytest.mark.parametrize(
