@@ -471,6 +471,19 @@ def test_a_full_disk_is_told_and_the_message_is_not_called_sent(
     assert handler.receivers == ["a@isp.example"]
 
 
+def test_a_disk_that_fills_up_in_the_ledger_is_one_error_and_nothing_half_done(
+    outbox: Outbox,
+) -> None:
+    pages = outbox._db.execute("PRAGMA page_count").fetchone()[0]
+    outbox._db.execute(f"PRAGMA max_page_count = {pages + 1}")
+    many = [notice(f"a{n}@isp.example") for n in range(30)]
+    with pytest.raises(StateError, match="ledger cannot be used: database or disk is full"):
+        mailing.prepare(outbox, many, START)
+    outbox._db.execute("PRAGMA max_page_count = 100000")
+    assert outbox.entries() == []
+    assert len(mailing.prepare(outbox, many, START)) == 30
+
+
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StateError, match="outbox cannot be used"):
@@ -552,6 +565,24 @@ def test_where_nobody_can_be_asked_it_is_said(outbox: Outbox, told: Notice) -> N
     written, notes = following.follow_up(outbox, found.due, SENDER, later)
     assert written == []
     assert "no national CERT is listed for JP" in notes[0]
+
+
+def test_addresses_are_forgotten_and_what_was_done_is_kept(outbox: Outbox, told: Notice) -> None:
+    assert outbox.forget(START) == 0
+    assert outbox.told_events() == {told.events[0].id}
+    later = START + timedelta(days=100)
+    assert outbox.forget(later) == 1
+    assert outbox.forget(later) == 0
+    outbox.close()
+    kept = b"".join(p.read_bytes() for p in outbox.folder.rglob("*") if p.is_file())
+    assert b"192.0.2.10" not in kept
+    with Outbox(outbox.folder) as again:
+        (entry,) = again.entries()
+        assert (entry.state, entry.ips, again.told_events()) == ("sent", 1, frozenset())
+        found = following.follow(again, later, (), ([], later))
+        assert found.cleanups == {}
+        written, notes = following.follow_up(again, found.due, SENDER, later)
+        assert (written, "forgotten" in notes[0]) == ([], True)
 
 
 # Planning

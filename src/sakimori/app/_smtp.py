@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -70,6 +71,8 @@ def _opened(mail: Mail, port: int, password: str) -> smtplib.SMTP:
     else:
         smtp = smtplib.SMTP(mail.host, port, local_hostname=name, timeout=mail.timeout)
     try:
+        if smtp.sock is not None:  # or each message waits 40 ms for an acknowledgement
+            smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if mail.tls == "starttls":
             smtp.starttls(context=context)
         if mail.user:

@@ -66,8 +66,10 @@ def prepare(
 
     Doing it again with the same notices changes nothing. Returns their entries in the same order.
     """
+    with outbox.together():
+        for notice in notices:
+            outbox.put(notice, wave_of(notice.provider), notice.occasion.answers_to, now)
     for notice in notices:
-        outbox.put(notice, wave_of(notice.provider), notice.occasion.answers_to, now)
         if notice.contact.key:
             _sealed(outbox, notice, keyring, now)
     found = {entry.digest: entry for entry in outbox.entries()}
@@ -109,10 +111,7 @@ def send(
         prepare(outbox, notices, ways.now(), keyring=settings.keyring)
         _settle(outbox, ways.now())
         todo = [n for n in notices if _to_send(outbox, n.digest, ways)]
-        for notice in todo:
-            if not outbox.has(notice.digest, ("approved",)):
-                note = f"{covered.by}, {covered.at.isoformat()}, proposal {covered.proposal[:16]}"
-                outbox.record(Step(notice.digest, "approved", ways.now(), note))
+        _approved(outbox, todo, covered, ways.now())
         tried, error = _run(outbox, todo, settings, ways)
     entries = {entry.digest: entry for entry in outbox.entries()}
     return Sent(
@@ -121,6 +120,15 @@ def send(
         str(error) if error else "",
         error.hint if error else "",
     )
+
+
+def _approved(outbox: Outbox, todo: Sequence[Notice], approval: Approval, now: datetime) -> None:
+    """Write down who said yes to each message, and to which proposal, once."""
+    note = f"{approval.by}, {approval.at.isoformat()}, proposal {approval.proposal[:16]}"
+    with outbox.together():
+        for notice in todo:
+            if not outbox.has(notice.digest, ("approved",)):
+                outbox.record(Step(notice.digest, "approved", now, note))
 
 
 def _settle(outbox: Outbox, now: datetime) -> None:
