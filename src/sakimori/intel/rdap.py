@@ -79,7 +79,10 @@ class Found:
 
 @dataclass
 class Pace:
-    """A token bucket for each server: a burst of `per_minute` / 6, then evenly spread."""
+    """A token bucket for each server: a small burst, then evenly spread.
+
+    Burst and spread together stay within `per_minute` in every minute.
+    """
 
     per_minute: Callable[[str], int]
     clock: Callable[[], float] = time.monotonic
@@ -88,8 +91,9 @@ class Pace:
 
     def wait(self, server: str) -> None:
         """Wait until one more query to this server is polite."""
-        rate = self.per_minute(server) / 60
-        most = max(1.0, self.per_minute(server) / 6)
+        allowed = self.per_minute(server)
+        most = max(1.0, allowed / 6)
+        rate = max(allowed - most, allowed / 2) / 60
         now = self.clock()
         tokens, since = self._buckets.get(server, (most, now))
         tokens = min(most, tokens + (now - since) * rate)
