@@ -117,6 +117,10 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "effect-plan", "explain", "findings", "hosts", "hunt", "import", "intel import", "intel list", "lake compact",
         "lake retain", "lake verify", "simulate", "spam-days", "sql", "survival",
         "tables",
+        "allow add", "allow list", "allow remove", "botnets", "contacts", "controllers", "demo",
+        "explain", "findings", "hosts", "hunt", "import", "intel import", "intel list",
+        "lake compact", "lake retain", "lake verify", "letter", "notices", "notify", "simulate",
+        "spam-days", "sql", "tables", "visits",
     ]  # fmt: skip
 
 

@@ -7,12 +7,12 @@ Every step is committed before the next begins, so a cut-off at any moment leave
 from __future__ import annotations
 
 import fcntl
-import os
+import json
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
@@ -82,8 +82,13 @@ class Outbox:
         self.folder = folder
         self._ledger = folder / "notices.sqlite"
         try:
-            (folder / "outbox").mkdir(parents=True, exist_ok=True)
+            if not folder.exists():
+                folder.mkdir(mode=0o700, parents=True)  # it will hold the addresses of victims
+            (folder / "outbox").mkdir(exist_ok=True)
             self._db = sqlite3.connect(self._ledger, timeout=30, isolation_level=None)
+            self._db.execute(
+                "PRAGMA journal_mode = WAL"
+            )  # one write to the disk per step, not three
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_TABLES)
         except (sqlite3.Error, OSError) as error:
@@ -104,6 +109,14 @@ class Outbox:
         """Let go of the ledger."""
         self._db.close()
 
+    def _do(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run a statement. Raises StateError when the disk is full or the file is damaged."""
+        try:
+            return self._db.execute(sql, values)
+        except sqlite3.Error as error:
+            raise StateError(f"the ledger cannot be used: {error}", where=str(self._ledger),
+                             hint="free some space and run the same command again") from error  # fmt: skip
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep others from sending from this folder. Raises StateError when someone is."""
@@ -118,15 +131,24 @@ class Outbox:
                 ) from error
             yield
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write many rows as one step: all of them or none."""
+        self._do("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:  # a full disk has undone it already
+                self._do("ROLLBACK")
+            raise
+        self._do("COMMIT")
+
     def put(self, notice: Notice, wave: int, first: str, now: datetime) -> bool:
         """Keep a notice: its file aside and then renamed, then its row. False: it was there."""
         path = self.path_of(notice.reference)
         if not path.exists():
             aside = path.with_suffix(".part")
-            with aside.open("wb") as file:
-                file.write(notice.mail.as_bytes())
-                file.flush()
-                os.fsync(file.fileno())
+            aside.write_bytes(notice.mail.as_bytes())
             aside.replace(path)
         row = (
             notice.digest, notice.occasion.kind, notice.provider, notice.contact.mail,
@@ -134,7 +156,7 @@ class Outbox:
             len({e.ip for e in notice.events}), len(notice.events), notice.tlp, wave, first,
             _as_text(notice),
         )  # fmt: skip
-        done = self._db.execute(
+        done = self._do(
             "INSERT OR IGNORE INTO notice VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
         )
         if done.rowcount:
@@ -167,26 +189,22 @@ class Outbox:
         """Write down that something happened. Raises StateError for a state we do not know."""
         if step.state not in RANK and step.state != "sending":
             raise StateError(f"no state is named {step.state!r}")
-        try:
-            self._db.execute(
-                "INSERT INTO step (digest, state, at, note) VALUES (?, ?, ?, ?)",
-                (step.digest, step.state, step.at.astimezone(UTC).isoformat(), step.note[:500]),
-            )
-        except sqlite3.Error as error:
-            raise StateError(f"the ledger cannot be written: {error}", where=str(self._ledger),
-                             hint="free some space and run the same command again") from error  # fmt: skip
+        self._do(
+            "INSERT INTO step (digest, state, at, note) VALUES (?, ?, ?, ?)",
+            (step.digest, step.state, step.at.astimezone(UTC).isoformat(), step.note[:500]),
+        )
 
     def entries(self) -> list[Entry]:
         """Return every notice, by provider and the order of making."""
         steps: dict[str, list[Step]] = {}
-        for digest, state, at, note in self._db.execute(
+        for digest, state, at, note in self._do(
             "SELECT digest, state, at, note FROM step ORDER BY id"
         ):
             if state != "sending":
                 steps.setdefault(digest, []).append(
                     Step(digest, state, datetime.fromisoformat(at), note)
                 )
-        rows = self._db.execute(
+        rows = self._do(
             "SELECT digest, kind, provider, mail, country, message_id, reference, ips, events, tlp,"
             " wave, first FROM notice ORDER BY provider, rowid"
         ).fetchall()
@@ -196,32 +214,51 @@ class Outbox:
         """Return one notice."""
         return next((e for e in self.entries() if e.digest == digest), None)
 
-    def told(self, digest: str) -> tuple[Contact, tuple[VictimEvent, ...]]:
-        """Return whom a notice told what, so that it can be repeated. Raises StateError if unknown."""
-        row = self._db.execute("SELECT told FROM notice WHERE digest = ?", (digest,)).fetchone()
-        if row is None:
-            raise StateError(f"no notice has the digest {digest[:16]}", where=str(self._ledger))
-        value = orjson.loads(row[0])
+    def told(self, digest: str) -> tuple[Contact, tuple[VictimEvent, ...]] | None:
+        """Return whom a notice told what, so that it can be repeated; None when it was forgotten."""
+        row = self._do("SELECT told FROM notice WHERE digest = ?", (digest,)).fetchone()
+        if row is None or not row[0]:
+            return None
+        value = json.loads(row[0])
         events = (VictimEvent(**{**e, "time": parse_time(e["time"])}) for e in value["events"])
         return Contact(**value["contact"]), tuple(events)
 
     def told_events(self) -> frozenset[str]:
         """Return the ids of all events that a server took or may have taken in some notice."""
-        rows = self._db.execute(
+        rows = self._do(
             "SELECT DISTINCT digest FROM step WHERE state IN ('sent', 'uncertain')"
         ).fetchall()
-        return frozenset(event.id for (digest,) in rows for event in self.told(digest)[1])
+        told = (self.told(digest) for (digest,) in rows)
+        return frozenset(event.id for one in told if one for event in one[1])
+
+    def forget(self, before: datetime) -> int:
+        """Delete the victims' addresses from notices whose last step is older; returns how many.
+
+        What was done to whom stays: provider, counts, steps. Such a notice cannot be repeated.
+        """
+        old = [e for e in self.entries() if e.steps and e.steps[-1].at < before]
+        forgotten = 0
+        for entry in old:
+            self.path_of(entry.reference).unlink(missing_ok=True)
+            done = self._do(
+                "UPDATE notice SET told = '' WHERE digest = ? AND told != ''", (entry.digest,)
+            )
+            forgotten += done.rowcount
+        if forgotten:
+            self._do("VACUUM")  # or the pages that were freed still hold them
+            self._do("PRAGMA wal_checkpoint(TRUNCATE)")
+        return forgotten
 
     def broken_off(self) -> list[str]:
         """Return notices whose sending began and has no end: the process was cut off there."""
-        rows = self._db.execute(
+        rows = self._do(
             "SELECT digest, state FROM step WHERE id IN (SELECT max(id) FROM step GROUP BY digest)"
         )
         return [digest for digest, state in rows if state == "sending"]
 
     def last_state(self, digest: str) -> str:
         """Return the state written last."""
-        row = self._db.execute(
+        row = self._do(
             "SELECT state FROM step WHERE digest = ? ORDER BY id DESC LIMIT 1", (digest,)
         ).fetchone()
         return str(row[0]) if row else ""
@@ -229,7 +266,7 @@ class Outbox:
     def has(self, digest: str, states: Sequence[str]) -> bool:
         """Whether a notice was ever in one of these states."""
         marks = ", ".join("?" for _ in states)
-        found = self._db.execute(
+        found = self._do(
             f"SELECT 1 FROM step WHERE digest = ? AND state IN ({marks}) LIMIT 1",  # noqa: S608 - only question marks
             (digest, *states),
         ).fetchone()
@@ -241,4 +278,4 @@ def _as_text(notice: Notice) -> str:
     names = [f.name for f in fields(VictimEvent)]
     events = [{name: getattr(event, name) for name in names} for event in notice.events]
     told = {"contact": asdict(notice.contact), "events": events}
-    return orjson.dumps(told).decode()
+    return json.dumps(told, default=lambda time: time.isoformat())  # in ASCII, whatever was seen

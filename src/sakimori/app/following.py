@@ -62,9 +62,10 @@ def _cleanups(
     seen = [(event.ip, event.time) for event in events]
     for entry in outbox.entries():
         sent = [s.at for s in entry.steps if s.state == "sent"]
-        if not sent or entry.kind != "notice":
+        told = outbox.told(entry.digest)
+        if not sent or entry.kind != "notice" or told is None:
             continue
-        ips = {event.ip for event in outbox.told(entry.digest)[1]}
+        ips = {event.ip for event in told[1]}
         found = cleanup(ips, seen, min(sent), until)
         if found.share == 1 and entry.state != "cleaned":
             note = f"none of {found.told} seen again in {found.quiet_days:.0f} days; {CAVEAT}"
@@ -77,15 +78,20 @@ def follow_up(
 ) -> tuple[list[Notice], list[str]]:
     """Write the reminders and escalations that are due, with the events of the first notice.
 
-    Returns them, and a line for each that cannot be written because no national CERT is listed.
+    Returns them, and a line for each that cannot be written: no national CERT is listed, or its
+    events were forgotten.
     """
     written: list[Notice] = []
     notes: list[str] = []
     for item in items:
         entry = outbox.entry(item.digest)
-        contact, events = outbox.told(item.digest)
+        told = outbox.told(item.digest)
+        if told is None or entry is None:
+            notes.append(f"{item.provider}: its events were forgotten; it cannot be reminded")
+            continue
+        contact, events = told
         receiver = contact if item.kind == "reminder" else item.cert
-        if receiver is None or entry is None:
+        if receiver is None:
             notes.append(f"{item.provider}: {item.note}")
             continue
         occasion = Occasion(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 import secrets
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sakimori.app.notifying import opened
 from sakimori.errors import ConfigError, SourceError
 from sakimori.hostile import csv_safe
+from sakimori.intel.rows import read_rows
 from sakimori.takedown.notify import visits as counting
 from sakimori.takedown.notify.letter import House, Subscriber, render
 from sakimori.takedown.notify.tokens import LEAST_SECRET, SHAPE, token_of
@@ -116,13 +116,10 @@ def _lines(logs: Iterable[Path]) -> Iterator[str]:
 
 def _tokens(path: Path) -> Iterator[str]:
     with opened(path) as lines:
-        rows = csv.DictReader(lines)
-        if "token" not in (rows.fieldnames or ()):
-            raise SourceError("no column token", where=f"{path}:1", hint="give letters.csv")
-        for row in rows:
-            token = str(row["token"] or "")
+        for row in read_rows(lines, ("token",), str(path)):
+            token = row.cells.get("token", "")
             if not re.fullmatch(SHAPE, token):
-                raise SourceError("no token of ours", where=f"{path}:{rows.line_num}")
+                raise SourceError("no token of ours", where=f"{path}:{row.line}")
             yield token
 
 

@@ -66,8 +66,10 @@ def prepare(
 
     Doing it again with the same notices changes nothing. Returns their entries in the same order.
     """
+    with outbox.together():
+        for notice in notices:
+            outbox.put(notice, wave_of(notice.provider), notice.occasion.answers_to, now)
     for notice in notices:
-        outbox.put(notice, wave_of(notice.provider), notice.occasion.answers_to, now)
         if notice.contact.key:
             _sealed(outbox, notice, keyring, now)
     found = {entry.digest: entry for entry in outbox.entries()}
@@ -76,12 +78,16 @@ def prepare(
 
 def _sealed(outbox: Outbox, notice: Notice, keyring: Path | None, now: datetime) -> bytes | None:
     """Return the bytes to send, or None when the message must be held; the ledger says why."""
+    was_held = outbox.last_state(notice.digest) == "held"
     try:
-        return seal(notice, keyring, now).as_bytes(policy=POLICY)
+        data = seal(notice, keyring, now).as_bytes(policy=POLICY)
     except RefusedError as error:
-        if outbox.last_state(notice.digest) != "held":
+        if not was_held:
             outbox.record(Step(notice.digest, "held", now, f"{error}; {error.hint}"))
         return None
+    if was_held:
+        outbox.record(Step(notice.digest, "prepared", now, "its key can be used now"))
+    return data
 
 
 def send(
@@ -105,10 +111,7 @@ def send(
         prepare(outbox, notices, ways.now(), keyring=settings.keyring)
         _settle(outbox, ways.now())
         todo = [n for n in notices if _to_send(outbox, n.digest, ways)]
-        for notice in todo:
-            if not outbox.has(notice.digest, ("approved",)):
-                note = f"{covered.by}, {covered.at.isoformat()}, proposal {covered.proposal[:16]}"
-                outbox.record(Step(notice.digest, "approved", ways.now(), note))
+        _approved(outbox, todo, covered, ways.now())
         tried, error = _run(outbox, todo, settings, ways)
     entries = {entry.digest: entry for entry in outbox.entries()}
     return Sent(
@@ -117,6 +120,15 @@ def send(
         str(error) if error else "",
         error.hint if error else "",
     )
+
+
+def _approved(outbox: Outbox, todo: Sequence[Notice], approval: Approval, now: datetime) -> None:
+    """Write down who said yes to each message, and to which proposal, once."""
+    note = f"{approval.by}, {approval.at.isoformat()}, proposal {approval.proposal[:16]}"
+    with outbox.together():
+        for notice in todo:
+            if not outbox.has(notice.digest, ("approved",)):
+                outbox.record(Step(notice.digest, "approved", now, note))
 
 
 def _settle(outbox: Outbox, now: datetime) -> None:
@@ -143,12 +155,18 @@ class _Line:
             self.smtp = _smtp.connect(self.settings)
         return self.smtp
 
-    def close(self) -> None:
+    def end(self) -> None:
+        """Take leave of the server."""
         if self.smtp is not None and self.smtp.sock is not None:
             try:
                 self.smtp.quit()
             except (smtplib.SMTPException, OSError):
-                self.smtp.close()
+                self.cut()
+
+    def cut(self) -> None:
+        """Hang up at once: in the middle of a message, words of leave would become its text."""
+        if self.smtp is not None:
+            self.smtp.close()
 
 
 def _run(
@@ -165,8 +183,10 @@ def _run(
     except _smtp.ServerError as error:
         tried.pop()  # it was not begun
         return tried, error
-    finally:
-        line.close()
+    except BaseException:
+        line.cut()
+        raise
+    line.end()
     return tried, None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sakimori.errors import ConfigError, SourceError
@@ -112,7 +112,8 @@ def look_up(words: Iterable[str], rdap: Rdap, cache: Path | None = None) -> list
         query_of(word)
     with directory(Book(), rdap, cache) as place:
         assert place.client is not None  # noqa: S101 - rdap was given
-        return [(word, place.client.lookup(word, place.now)) for word in asked]
+        found = [(word, place.client.lookup(word, place.now)) for word in asked]
+        return [(word, replace(f, contact=place.book.checked(f.contact))) for word, f in found]
 
 
 def plan(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -224,6 +224,9 @@ def notices(  # noqa: PLR0913, PLR0917 - one parameter per option
     remind: Annotated[
         bool, typer.Option(help="Write the reminders and escalations that are due.")
     ] = False,
+    forget_days: Annotated[
+        int, typer.Option(min=0, help="Delete the addresses of notices quiet for so long; 0: no.")
+    ] = 0,
     send: Send = False,
     approved_by: Approver = "",
     proposal: Proposal = "",
@@ -250,6 +253,9 @@ def notices(  # noqa: PLR0913, PLR0917 - one parameter per option
             sent = _sent(outbox, written, settings, yes) if send else None
             out.say(f"{len(written)} reminders and escalations, proposal {name}")
             found = replace(found, entries=tuple(outbox.entries()))
+        if forget_days:
+            count = outbox.forget(_now() - timedelta(days=forget_days))
+            out.say(f"the addresses of {count:,} notices were deleted")
         _print_followed(found, notes, form)
     _end(sent)
 

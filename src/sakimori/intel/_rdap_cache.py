@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from dataclasses import asdict
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Self
@@ -77,10 +78,11 @@ class Cache:
         first, last = span
         bounds = _ordered(kind, first), _ordered(kind, last)
         text = orjson.dumps(asdict(contact)).decode()
-        self._db.execute(
-            "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (kind, first, last, text, *bounds, now),
-        )
+        with suppress(sqlite3.Error):  # a full disk costs a question more, never an answer
+            self._db.execute(
+                "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (kind, first, last, text, *bounds, now),
+            )
 
     def bootstrap(self, name: str, since: float) -> list[Any] | None:
         """Return the services of a bootstrap file fetched after `since`."""
@@ -92,7 +94,8 @@ class Cache:
     def put_bootstrap(self, name: str, services: Sequence[Any], now: float) -> None:
         """Keep a bootstrap file."""
         text = orjson.dumps(list(services)).decode()
-        self._db.execute("INSERT OR REPLACE INTO bootstrap VALUES (?, ?, ?)", (name, text, now))
+        with suppress(sqlite3.Error):
+            self._db.execute("INSERT OR REPLACE INTO bootstrap VALUES (?, ?, ?)", (name, text, now))
 
 
 def _ordered(kind: str, value: str) -> str:

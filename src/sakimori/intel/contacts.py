@@ -9,15 +9,14 @@ certificate.
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sakimori.errors import SourceError
 from sakimori.intel._contract import Reject
+from sakimori.intel.rows import Row, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -105,9 +104,14 @@ class Book:
         domain = mail.rpartition("@")[2]
         if mail in self.no_mail or any(f"@{d}" in self.no_mail for d in _above(domain)):
             return f"{mail} is on the do-not-mail list"
-        if any(name in REGISTRIES for name in _above(domain)):
+        if of_registry(mail):
             return f"{mail} belongs to the registry, not to the provider"
         return ""
+
+
+def of_registry(mail: str) -> bool:
+    """Whether a mailbox is a registry's own, which many records name instead of the provider's."""
+    return any(name in REGISTRIES for name in _above(mail.lower().rpartition("@")[2]))
 
 
 def _above(domain: str) -> list[str]:
@@ -131,22 +135,13 @@ def read_book(
     A row that cannot be used is put aside with its line and reason; of two rows for the same thing
     the later one holds. Raises SourceError when the columns `match` and `mail` are missing.
     """
-    rows = csv.DictReader(line.replace("\0", "") for line in lines)
-    missing = {"match", "mail"} - set(rows.fieldnames or ())
-    if missing:
-        raise SourceError(
-            f"no column {', '.join(sorted(missing))}",
-            where=f"{where}:1" if where else "",
-            hint="the first line must be: match,mail,name,key,lang,country",
-        )
     tables: dict[str, dict[Any, Contact]] = {name: {} for name in _TABLES}
     rejects = []
-    for row in rows:
-        cell = {str(k): str(v or "").strip() for k, v in row.items() if k is not None}
+    for row in read_rows(lines, ("match", "mail"), where):
         try:
-            _put(tables, cell, where)
+            _put(tables, row, where)
         except ValueError as error:
-            rejects.append(Reject(rows.line_num, str(error), cell["match"][:200]))
+            rejects.append(Reject(row.line, str(error), row.cells.get("match", "")[:200]))
     return Book(**tables, no_mail=_unwanted(no_mail)), rejects
 
 
@@ -156,7 +151,10 @@ def _unwanted(lines: Iterable[str]) -> frozenset[str]:
     return frozenset(text if "@" in text else f"@{text}" for text in texts if text)
 
 
-def _put(tables: dict[str, dict[Any, Contact]], cell: Mapping[str, str], where: str) -> None:
+def _put(tables: dict[str, dict[Any, Contact]], row: Row, where: str) -> None:
+    if row.problem:
+        raise ValueError(row.problem)
+    cell = row.cells
     contact = _contact(cell, where)
     match = cell["match"]
     if not match:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sakimori.errors import ConfigError, SourceError
-from sakimori.intel.contacts import Contact, mail_address
+from sakimori.intel.contacts import Contact, mail_address, of_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -78,7 +79,10 @@ class Found:
 
 @dataclass
 class Pace:
-    """A token bucket for each server: a burst of `per_minute` / 6, then evenly spread."""
+    """A token bucket for each server: a small burst, then evenly spread.
+
+    Burst and spread together stay within `per_minute` in every minute.
+    """
 
     per_minute: Callable[[str], int]
     clock: Callable[[], float] = time.monotonic
@@ -87,8 +91,9 @@ class Pace:
 
     def wait(self, server: str) -> None:
         """Wait until one more query to this server is polite."""
-        rate = self.per_minute(server) / 60
-        most = max(1.0, self.per_minute(server) / 6)
+        allowed = self.per_minute(server)
+        most = max(1.0, allowed / 6)
+        rate = max(allowed - most, allowed / 2) / 60
         now = self.clock()
         tokens, since = self._buckets.get(server, (most, now))
         tokens = min(most, tokens + (now - since) * rate)
@@ -282,38 +287,41 @@ def contact_of(answer: Mapping[str, Any], server: str) -> Contact:
         "country": country.upper() if isinstance(country, str) and len(country) == 2 else "",
         "source": server,
     }
-    seen_any = False
-    for entity in _entities(answer, _DEEPEST):
-        if "abuse" not in (entity.get("roles") or ()):
-            continue
-        seen_any = True
-        for text in _mails(entity):
-            try:
-                return Contact(mail=mail_address(text).lower(), **known)
-            except ValueError:
-                continue
-    why = (
-        "its abuse contact has no usable mail" if seen_any else "the registry has no abuse contact"
-    )
+    abuse = [e for e in _entities(answer, _DEEPEST) if "abuse" in _listed(e, "roles")]
+    mails = [mail for entity in abuse for mail in _usable(entity)]
+    if mails:  # a registry's own mailbox only where there is no other
+        return Contact(mail=min(mails, key=of_registry), **known)
+    why = "its abuse contact has no usable mail" if abuse else "the registry has no abuse contact"
     return Contact(why=why, **known)
+
+
+def _usable(entity: Mapping[str, Any]) -> Iterator[str]:
+    for text in _mails(entity):
+        with suppress(ValueError):
+            yield mail_address(text).lower()
 
 
 def _entities(holder: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
     """Give every entity, the outer ones first."""
-    inner = [e for e in holder.get("entities") or () if isinstance(e, dict)]
+    inner = [e for e in _listed(holder, "entities") if isinstance(e, dict)]
     yield from inner
     if depth > 1:
         for entity in inner:
             yield from _entities(entity, depth - 1)
 
 
+def _listed(holder: Mapping[str, Any], name: str) -> list[Any]:
+    value = holder.get(name)
+    return value if isinstance(value, list) else []
+
+
 def _mails(entity: Mapping[str, Any]) -> list[str]:
     """Return the mails of a jCard: ["vcard", [[name, parameters, type, value...], ...]]."""
-    card = entity.get("vcardArray")
-    lines = card[1] if isinstance(card, list) and len(card) == 2 else ()
+    card = _listed(entity, "vcardArray")
+    lines = card[1] if len(card) == 2 and isinstance(card[1], list) else ()
     return [
         str(line[3])
-        for line in (lines if isinstance(lines, list) else ())
+        for line in lines
         if isinstance(line, list) and len(line) >= 4 and line[0] == "email"
     ]
 

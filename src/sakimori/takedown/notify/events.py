@@ -7,18 +7,17 @@ a lone packet can bear anybody's address.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sakimori.errors import SourceError
+from sakimori.intel.rows import Row, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable
 
 # How it was got, as the reader of a notice needs it.
 SEEN = ("sinkhole", "cnc_log", "crawler", "honeypot", "flow", "drop_site", "report", "dns")
@@ -120,48 +119,28 @@ def read(lines: Iterable[str], policy: Policy, where: str = "") -> Read:
     Unknown columns are left alone. A row that is broken or must not be told is put aside with its
     line and reason. Raises SourceError when there is no usable header.
     """
-    rows = csv.DictReader(_without_nul(lines))
-    missing = {"time", "ip", "seen"} - set(rows.fieldnames or ())
-    if missing:
-        raise SourceError(
-            f"no column {', '.join(sorted(missing))}",
-            where=f"{where}:1" if where else "",
-            hint="the first line must name the columns, such as time,ip,port,seen,established",
-        )
     kept: list[VictimEvent] = []
     refused: list[Refused] = []
-    for line, row in _rows(rows, where):
-        text = str(row.get("ip") or "")[:LONGEST]
+    for row in read_rows(lines, ("time", "ip", "seen"), where):
+        text = row.cells.get("ip", "")[:LONGEST]
         try:
             event = _event(row)
         except ValueError as error:
-            refused.append(Refused(line, str(error), text))
+            refused.append(Refused(row.line, str(error), text))
             continue
         why = refusal(event, policy)
         if why:
-            refused.append(Refused(line, why, text))
+            refused.append(Refused(row.line, why, text))
         else:
             kept.append(event)
     return Read(tuple(kept), tuple(refused))
 
 
-def _without_nul(lines: Iterable[str]) -> Iterator[str]:
-    return (line.replace("\0", "") for line in lines)
-
-
-def _rows(rows: csv.DictReader[str], where: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        for row in rows:
-            yield rows.line_num, row
-    except csv.Error as error:
-        raise SourceError(str(error), where=f"{where}:{rows.line_num}") from error
-
-
-def _event(row: Mapping[str, Any]) -> VictimEvent:
+def _event(row: Row) -> VictimEvent:
     """Return the event of a row. Raises ValueError that says what is wrong."""
-    if None in row or None in row.values():
-        raise ValueError("has another number of fields than the header")
-    cell = {name: str(value).strip() for name, value in row.items()}
+    if row.problem or row.ragged:
+        raise ValueError(row.problem or "has another number of fields than the header")
+    cell = row.cells
     return VictimEvent(
         time=parse_time(cell["time"]),
         ip=_address(cell["ip"]),

@@ -105,8 +105,8 @@ def _part(say: Translator, user: Subscriber, house: House) -> dict[str, Any]:
         "page_title": say.tr("Your own page"),
         "page": house.page_of(user.token),
         "page_text": say.tr(
-            "The newest advice is here. The address is only for this letter: that it was opened is "
-            "counted, and nothing else about you is kept."
+            "The newest advice is here. The address differs from letter to letter, so that we can "
+            "count how many are read."
         ),
         "ask_title": say.tr("Whom to ask"),
         "ask": _ask(say, house),

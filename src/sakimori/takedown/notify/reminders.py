@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sakimori.errors import ConfigError, SourceError
 from sakimori.intel.contacts import Contact, mail_address
+from sakimori.intel.rows import read_rows
 from sakimori.takedown.notify.tracking import RANK, Step, state_of
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # Teams whose address for reports is published by themselves; `source` is where. Check before use:
 # a file of your own replaces every row.
 CERTS: dict[str, Contact] = {
-    "DE": Contact(mail="certbund@bsi.bund.de", name="CERT-Bund", country="DE",
-                  source="https://www.bsi.bund.de"),
+    "DE": Contact(mail="certbund@bsi.bund.de", name="CERT-Bund", country="DE",  # codespell:ignore
+                  source="https://www.bsi.bund.de"),  # codespell:ignore
     "FR": Contact(mail="cert-fr@ssi.gouv.fr", name="CERT-FR", country="FR",
                   source="https://www.cert.ssi.gouv.fr"),
     "JP": Contact(mail="info@jpcert.or.jp", name="JPCERT/CC", lang="ja", country="JP",
@@ -35,20 +35,18 @@ def read_certs(lines: Iterable[str], where: str = "") -> dict[str, Contact]:
     Raises SourceError with the line of the first row that cannot be used: whom to ask for help is
     worth a look by hand.
     """
-    rows = csv.DictReader(lines)
-    missing = {"country", "name", "mail"} - set(rows.fieldnames or ())
-    if missing:
-        raise SourceError(f"no column {', '.join(sorted(missing))}", where=f"{where}:1")
     found = {}
-    for row in rows:
-        cell = {str(k): str(v or "").strip() for k, v in row.items() if k}
+    for row in read_rows(lines, ("country", "name", "mail"), where):
+        cell, here = row.cells, f"{where}:{row.line}"
+        if row.problem:
+            raise SourceError(row.problem, where=here)
         country = cell["country"].upper()
         if len(country) != 2 or not country.isalpha():
-            raise SourceError("country is not two letters", where=f"{where}:{rows.line_num}")
+            raise SourceError("country is not two letters", where=here)
         try:
             mail = mail_address(cell["mail"])
         except ValueError as error:
-            raise SourceError(str(error), where=f"{where}:{rows.line_num}") from error
+            raise SourceError(str(error), where=here) from error
         found[country] = Contact(
             mail=mail, name=cell["name"], key=cell.get("key", ""), country=country,
             lang="ja" if cell.get("lang") == "ja" else "en", source=where,

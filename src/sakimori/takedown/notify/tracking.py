@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from sakimori.hostile import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-# By how much is known, least first. The state of a notice is the furthest it has come, so the order
-# in which answers arrive does not matter.
+# By how far a notice has come. Until a server takes it, its state is what happened last; afterwards
+# it is the furthest, so the order in which reports and answers arrive does not matter.
 STATES = (
     "prepared",  # written, nobody has approved it
     "held",  # must not leave as it is: its key cannot be used
@@ -50,9 +50,12 @@ class Step:
     note: str = ""
 
 
-def state_of(steps: Iterable[Step]) -> str:
-    """Return the furthest state; "prepared" when nothing has happened."""
-    return max((s.state for s in steps), key=RANK.__getitem__, default="prepared")
+def state_of(steps: Sequence[Step]) -> str:
+    """Return the state after these steps, in the order they were written; "prepared" for none."""
+    gone = [s.state for s in steps if RANK[s.state] >= RANK["sent"]]
+    if gone:
+        return max(gone, key=RANK.__getitem__)
+    return steps[-1].state if steps else "prepared"
 
 
 @dataclass(frozen=True, slots=True)
