@@ -135,8 +135,8 @@ def _regress(
     second = np.where(solid, (xx * zy - xz * xy) / safe, 0.0)
     second = np.clip(second, 0.0, 1.0)
     first = np.clip((xy - second * xz) / np.maximum(xx, 1e-12), 1e-3, 1.0)
-    if zz > 1e-12:
-        second = np.where(solid, np.clip((zy - first * xz) / zz, 0.0, 1.0), 0.0)
+    if zz > 1e-12:  # another bot at the address is rarer than the bot itself, or nobody could move
+        second = np.where(solid, np.clip((zy - first * xz) / zz, 0.0, 0.5 * first), 0.0)
     off = here - first[:, None] * bots - second[:, None] * other
     return -0.5 * (off * off) @ weight, first
 

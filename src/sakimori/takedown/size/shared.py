@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sakimori.takedown.size.cells import Cells
+    from sakimori.takedown.size.model import Hits
 
     Numbers = NDArray[Any]
 
@@ -62,3 +63,20 @@ def _active_blocks(cells: Cells, block: int, size: int) -> Numbers:
     first = np.r_[True, cells.ip[1:] != cells.ip[:-1]]
     fresh = first | np.r_[True, (cells.hour[1:] // block) != (cells.hour[:-1] // block)]
     return np.bincount(np.cumsum(first) - 1, weights=fresh, minlength=size)
+
+
+def marked(hits: Hits, cells: Cells) -> Numbers:
+    """Return for each cell whether its address shows several clients (user agent, JA4) hour after hour."""
+    given = hits.mark >= 0
+    if not given.any():
+        return np.zeros(len(cells.ip), bool)
+    hour = (hits.time[given] // 3_600).astype(np.int64) - cells.first_hour
+    kinds = int(hits.mark.max()) + 1
+    at = hits.ip[given].astype(np.int64) * cells.hours + hour
+    _, marks = runs(np.unique(at * kinds + hits.mark[given]) // kinds)
+    address = np.unique(at) // cells.hours
+    size = int(cells.ip.max()) + 1
+    crowded = np.bincount(address, weights=marks > 1, minlength=size)
+    active = np.bincount(address, minlength=size)
+    several = (crowded >= 3) & (crowded > 0.2 * np.maximum(active, 1))
+    return np.asarray(several[cells.ip])
