@@ -15,9 +15,11 @@ from babel.messages.pofile import read_po
 
 import sakimori
 from sakimori import detectors
-from sakimori.app import results, telling
+from sakimori.app import results, sizing, telling
 from sakimori.config import LANGUAGES
 from sakimori.i18n import Translator
+from sakimori.takedown.size import DEFINITIONS
+from sakimori.takedown.size.words import METHODS, NOTES
 from sakimori.verdicts import explain
 
 if TYPE_CHECKING:
@@ -39,6 +41,11 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("verdicts/explain.py", "WORDS[value]"): explain.WORDS,
     ("verdicts/explain.py", "REASONS.get(r, r)"): explain.REASONS,
     ("verdicts/explain.py", "KINDS[kind]"): explain.KINDS,
+    ("app/sizing.py", "QUANTITY_WORDS[name]"): sizing.QUANTITY_WORDS,
+    ("app/sizing.py", "REASON_WORDS[reason]"): sizing.REASON_WORDS,
+    ("app/sizing.py", "DEFINITIONS[name]"): DEFINITIONS,
+    ("app/sizing.py", "part.method"): METHODS,
+    ("app/sizing.py", "note.message"): NOTES,
     ("app/results.py", "self.message"): {
         "no host": results.NO_HOST,
         "relative": results.RELATIVE,

@@ -4,6 +4,8 @@ DuckDB reads, so memory stays bounded whatever the file's size. Identifiers beco
 printed or kept.
 """
 
+# ruff: noqa: S608 - its SQL is made of its own words and of column names that it quotes
+
 from __future__ import annotations
 
 import re
@@ -95,7 +97,9 @@ def _load(con: duckdb.DuckDBPyConnection, number: int, path: Path, must: Sequenc
     con.execute(
         "CREATE OR REPLACE TEMP VIEW scan AS SELECT *, row_number() OVER () + 1 AS line_ FROM"
         " read_csv(?, all_varchar=true, header=true, delim=',', quote='\"', escape='\"',"
-        " null_padding=true, strict_mode=false)".replace("?", "'" + str(path).replace("'", "''") + "'")
+        " null_padding=true, strict_mode=false)".replace(
+            "?", "'" + str(path).replace("'", "''") + "'"
+        )
     )
     described = con.execute("DESCRIBE scan").fetchall()
     columns = {str(row[0]).strip().lower(): str(row[0]) for row in described}
@@ -188,7 +192,7 @@ def _sort_out(con: duckdb.DuckDBPyConnection, nets: list[Any]) -> None:
 def _household(text: str) -> tuple[str | None, Any]:
     """Return an IPv6 address's /64, which is one customer, or the IPv4 address that it carries."""
     try:
-        address = ip_address(text.split("%")[0])
+        address = ip_address(text.split("%", maxsplit=1)[0])
     except ValueError:
         return None, IPv4Address(0)
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
@@ -206,7 +210,9 @@ def _result(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Read:
         " 'missing') END FROM sorted WHERE why = 'unreadable' ORDER BY 1, 2 LIMIT 3"
     ).fetchall()
     places = tuple((f"{files[source]}:{line}", reason) for source, line, reason in bad)
-    present = {s for (s,) in con.execute("SELECT DISTINCT source FROM sorted WHERE why = ''").fetchall()}
+    present = {
+        s for (s,) in con.execute("SELECT DISTINCT source FROM sorted WHERE why = ''").fetchall()
+    }
     for number, path in enumerate(files):
         if number not in present:
             raise _nothing(path, excluded, [p for p in places if p[0].startswith(f"{path}:")])
@@ -231,7 +237,10 @@ def _codes(con: duckdb.DuckDBPyConnection, files: int) -> list[Hits]:
             f"CREATE TABLE code_{column} AS SELECT {column}, row_number() OVER (ORDER BY {column}) - 1"
             f" AS code FROM (SELECT DISTINCT {column} FROM sorted WHERE why = '' AND {column} IS NOT NULL)"
         )
-    names = [str(name) or "?" for (name,) in con.execute("SELECT asn FROM code_asn ORDER BY code").fetchall()]
+    names = [
+        str(name) or "?"
+        for (name,) in con.execute("SELECT asn FROM code_asn ORDER BY code").fetchall()
+    ]
     found = []
     for number in range(files):
         got = con.execute(
@@ -241,9 +250,10 @@ def _codes(con: duckdb.DuckDBPyConnection, files: int) -> list[Hits]:
             " LEFT JOIN code_bot b USING (bot) LEFT JOIN code_mark m USING (mark)"
             f" WHERE why = '' AND source = {number}"
         ).fetchnumpy()
-        found.append(
-            Hits(*(np.asarray(got[name]) for name in ("time", "ip", "asn", "bot", "mark")), tuple(names))
+        time, ip, asn, bot, mark = (
+            np.asarray(got[column]) for column in ("time", "ip", "asn", "bot", "mark")
         )
+        found.append(Hits(time, ip, asn, bot, mark, tuple(names)))
     return found
 
 
@@ -253,5 +263,7 @@ def _told(error: duckdb.Error, files: Sequence[Path]) -> SourceError:
     path = next((str(p) for p in files if str(p) in text), str(files[0]))
     reason = next((part.strip() for part in text.splitlines() if part.strip()), "cannot be read")
     return SourceError(
-        f"cannot be read as CSV: {reason[:200]}", where=f"{path}:{line[1]}" if line else path, hint=_HINT
+        f"cannot be read as CSV: {reason[:200]}",
+        where=f"{path}:{line[1]}" if line else path,
+        hint=_HINT,
     )

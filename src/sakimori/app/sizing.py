@@ -51,7 +51,8 @@ def size_files(
     """
     files = [first] if second is None else [first, second]
     read = read_hits(files, established, scanners)
-    return Sized(size(*read.hits, seed=seed), read)
+    other = read.hits[1] if second is not None else None
+    return Sized(size(read.hits[0], other, seed), read)
 
 
 def as_object(sized: Sized) -> dict[str, Any]:

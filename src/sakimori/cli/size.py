@@ -49,9 +49,7 @@ def size(  # noqa: PLR0913, PLR0917 - one parameter per option
     from sakimori.config import load  # noqa: PLC0415
 
     settings = load(config, options={"lang": lang})
-    sized = sizing.size_files(
-        hits, second, established=established or (), scanners=scanner or ()
-    )
+    sized = sizing.size_files(hits, second, established=established or (), scanners=scanner or ())
     if form is Format.json:
         out.print_json(sizing.as_object(sized))
     elif form is Format.csv:

@@ -128,7 +128,9 @@ def _sessions(
     awake = np.clip(plan.awake * rng.lognormal(0, plan.awake_spread, count), 1.0, 23.0)
     middle = plan.peak_hour + rng.normal(0, plan.hours_spread, count)
     works = rng.random(count) < plan.weekend
-    bot, day = (grid.ravel() for grid in np.meshgrid(np.arange(count), np.arange(days) - 1, indexing="ij"))
+    bot, day = (
+        grid.ravel() for grid in np.meshgrid(np.arange(count), np.arange(days) - 1, indexing="ij")
+    )
     runs = (rng.random(len(bot)) < plan.active_days) & (works[bot] | (day % 7 < 5))
     begin = day * 24.0 + middle[bot] - awake[bot] / 2 + rng.normal(0, plan.jitter_hours, len(bot))
     start = np.where(steady[bot], day * 24.0, begin) * HOUR

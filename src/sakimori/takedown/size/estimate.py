@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sakimori.takedown.size import words
-from sakimori.takedown.size.cells import Cells, distinct, runs, whole_days
+from sakimori.takedown.size.cells import Cells, distinct, runs, unique, whole_days
 from sakimori.takedown.size.model import Churn, Hits, Quantity, Sizing, quantity
 from sakimori.takedown.size.named import named
 from sakimori.takedown.size.shared import marked, shared
@@ -68,7 +68,7 @@ def size(hits: Hits, second: Hits | None = None, seed: int = 0) -> Sizing:
         _ordered(three.footprint, three.daily), three.daily, three.peak,
         (int(low), round(high)),
         float(union.time.min()), float(union.time.max()), len(union.time),
-        len(np.unique(union.ip)), len(np.unique(union.bot[union.bot >= 0])),
+        len(unique(union.ip)), len(unique(union.bot[union.bot >= 0])),
         _churn(union, seen), notes,
     )  # fmt: skip
 
@@ -89,13 +89,10 @@ def _seen(hits: Hits, seed: int) -> _Seen:
 
 
 def _joined(one: Hits, two: Hits) -> Hits:
-    return Hits(
-        *(
-            np.concatenate([getattr(one, name), getattr(two, name)])
-            for name in ("time", "ip", "asn", "bot", "mark")
-        ),
-        one.asns,
-    )
+    def both(name: str) -> Numbers:
+        return np.concatenate([getattr(one, name), getattr(two, name)])
+
+    return Hits(both("time"), both("ip"), both("asn"), both("bot"), both("mark"), one.asns)
 
 
 def _cells(hits: Hits, who: Numbers) -> Cells:
@@ -137,7 +134,7 @@ def _bounds(cells: Cells) -> _Three:
     daily = distinct(cells, cells.day, cells.days)[whole_days(cells)]
     calls = np.bincount(cells.day, weights=cells.hits, minlength=cells.days)[whole_days(cells)]
     by_hour = np.bincount(cells.hour, weights=cells.hits, minlength=cells.hours)
-    addresses = len(np.unique(cells.ip))
+    addresses = len(unique(cells.ip))
     low = int(hourly.max())
     return _Three(
         Quantity(addresses, low, int(cells.hits.sum()), words.BOUNDS, lower_bound=False),
@@ -163,8 +160,9 @@ def _by_name(hits: Hits, by_address: Cells, both: Twice | None, seed: int) -> _T
     if found.without[1] > 0.02:
         notes.append(words.without(found.without[1] / (1.0 + found.without[1])))
     whole = quantity(footprint, words.NAMED_FOOTPRINT)
-    if both is None and found.forgets > 0.0:  # then all calls without an identifier may be theirs
-        whole = replace(whole, low=min(whole.low, found.identifiers))
+    if both is None:  # those never heard may be none, and calls without an identifier may be theirs
+        least = 1.0 if found.forgets > 0.0 else float(np.quantile(more, 0.025))
+        whole = replace(whole, low=min(whole.low, int(least * found.identifiers)))
     return _Three(
         whole,
         quantity(daily, words.NAMED_DAILY),
@@ -211,7 +209,7 @@ def _general(seen: _Seen, share: float, both: Twice | None) -> list[Note]:
     notes = []
     if behind.any():
         part = float(cells.hits[behind].sum() / cells.hits.sum())
-        notes.append(words.shared(len(np.unique(cells.ip[behind])), part))
+        notes.append(words.shared(len(unique(cells.ip[behind])), part))
     if cells.hours < 72:
         notes.append(words.short(cells.hours))
     silent = _silence(cells)
@@ -226,7 +224,7 @@ def _general(seen: _Seen, share: float, both: Twice | None) -> list[Note]:
 
 def _silence(cells: Cells) -> int:
     """Return the most hours in a row without a call."""
-    heard = np.unique(cells.hour)
+    heard = unique(cells.hour)
     return int(np.diff(heard).max(initial=1)) - 1
 
 
@@ -239,7 +237,7 @@ def _churn(hits: Hits, seen: _Seen) -> tuple[Churn, ...]:
     cells, behind, drawn = seen.cells, seen.behind, seen.drawn
     rows = []
     whole = whole_days(cells)
-    for code in np.unique(cells.asn).tolist():
+    for code in unique(cells.asn).tolist():
         mine = cells.asn == code
         part = cells.of(mine)
         starts, _ = runs(part.ip)
@@ -248,7 +246,7 @@ def _churn(hits: Hits, seen: _Seen) -> tuple[Churn, ...]:
         rows.append(
             Churn(
                 hits.asns[code], int(part.hits.sum()), len(starts),
-                len(np.unique(part.ip[behind[mine]])),
+                len(unique(part.ip[behind[mine]])),
                 float(part.hits[behind[mine]].sum() / part.hits.sum()),
                 float(daily.mean()),
                 *(_finite(length, cells.hours) for length in (middle, low, high)),

@@ -71,7 +71,8 @@ def habits() -> Habits:
         for life, q in _LIFE
     ]
     grid = np.array(rows, dtype=float)
-    return Habits(grid[:, 0] > 0, *grid.T[1:5], grid[:, 5] / grid[:, 5].sum())
+    wave, steady, awake, active, life, prior = grid.T
+    return Habits(wave > 0, steady, awake, active, life, prior / prior.sum())
 
 
 def fit(curve: Returns, profile: Numbers) -> Fit:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sakimori.takedown.size.cells import runs, whole_days
+from sakimori.takedown.size.cells import runs, unique, whole_days
 from sakimori.takedown.size.recapture import chao_one
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def named(hits: Hits, cells: Cells, by_address: Cells) -> Named:
 
 
 def _distinct(who: Numbers, when: Numbers, size: int) -> Numbers:
-    pairs = np.unique(who.astype(np.int64) * size + when)
+    pairs = unique(who.astype(np.int64) * size + when)
     return np.bincount(pairs % size, minlength=size)
 
 
@@ -123,8 +123,8 @@ def _clones(hits: Hits, cells: Cells) -> Numbers:
     hour = (hits.time[given] // 3_600).astype(np.int64) - cells.first_hour
     at = hits.bot[given].astype(np.int64) * cells.hours + hour
     addresses = int(hits.ip.max()) + 1
-    _, places = runs(np.unique(at * addresses + hits.ip[given]) // addresses)
-    who = np.unique(at) // cells.hours
+    _, places = runs(unique(at * addresses + hits.ip[given]) // addresses)
+    who = unique(at) // cells.hours
     crowded = np.bincount(who, weights=places >= _CLONE_PLACES)
     active = np.bincount(who)
     codes = cells.ip[runs(cells.ip)[0]]

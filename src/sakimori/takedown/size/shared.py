@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sakimori.takedown.size.cells import runs
+from sakimori.takedown.size.cells import runs, unique
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +32,7 @@ def shared(cells: Cells) -> Numbers:
     block = _block(cells)
     blocks = _active_blocks(cells, block, len(starts))
     found = np.zeros(len(starts), bool)
-    for number in np.unique(asn):
+    for number in unique(asn):
         mine = np.flatnonzero(asn == number)
         found[mine] = _fast(hits[mine], blocks[mine])
     return np.repeat(found, length)
@@ -44,9 +44,8 @@ def _fast(hits: Numbers, blocks: Numbers) -> Numbers:
     below = usual - float(np.quantile(rate[blocks >= 3] if (blocks >= 3).any() else rate, 0.16))
     limit = usual + np.clip(4.0 * below, 0.6 * usual, 1.5 * usual)
     noise = np.sqrt(usual / np.maximum(blocks, 1))
-    return ((rate > limit) & (rate - usual > 4.0 * noise)) | (
-        hits > 10.0 * np.quantile(hits, 0.9)
-    )
+    fast = (rate > limit) & (rate - usual > 4.0 * noise)
+    return np.asarray(fast | (hits > 10.0 * np.quantile(hits, 0.9)))
 
 
 def _block(cells: Cells) -> int:
@@ -73,8 +72,8 @@ def marked(hits: Hits, cells: Cells) -> Numbers:
     hour = (hits.time[given] // 3_600).astype(np.int64) - cells.first_hour
     kinds = int(hits.mark.max()) + 1
     at = hits.ip[given].astype(np.int64) * cells.hours + hour
-    _, marks = runs(np.unique(at * kinds + hits.mark[given]) // kinds)
-    address = np.unique(at) // cells.hours
+    _, marks = runs(unique(at * kinds + hits.mark[given]) // kinds)
+    address = unique(at) // cells.hours
     size = int(cells.ip.max()) + 1
     crowded = np.bincount(address, weights=marks > 1, minlength=size)
     active = np.bincount(address, minlength=size)

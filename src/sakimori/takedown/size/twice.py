@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sakimori.takedown.size import words
+from sakimori.takedown.size.cells import unique
 from sakimori.takedown.size.recapture import chao_two, chapman
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _per_day(hits: Hits, who: Numbers) -> Numbers:
 
 def _met(first: Numbers, second: Numbers) -> tuple[int, int, int]:
     """Return how many distinct ones the first, the second, and both have; negative ones are none."""
-    a, b = np.unique(first[first >= 0]), np.unique(second[second >= 0])
+    a, b = unique(first[first >= 0]), unique(second[second >= 0])
     return len(a), len(b), len(np.intersect1d(a, b, assume_unique=True))
 
 

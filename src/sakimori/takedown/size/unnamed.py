@@ -68,7 +68,8 @@ def draw(cells: Cells, behind: Numbers, seed: int = 0) -> Draws | None:
     grid = habits()
     chosen = rng.choice(len(grid.prior), DRAWS, p=_weights(groups))
     daily, online, heard = np.zeros(DRAWS), np.zeros(DRAWS), np.zeros(cells.hours)
-    by_day, lease = np.zeros(cells.days), {}
+    by_day = np.zeros(cells.days)
+    lease: dict[int, tuple[float, float, float]] = {}
     for group in groups:
         column = _column(group.likely, chosen, rng)
         chance, length = group.likely.chance[chosen, column], group.likely.lease[column]
@@ -101,7 +102,7 @@ def _grouped(cells: Cells, behind: Numbers) -> list[_Group]:
     weight = np.bincount(cells.asn, weights=cells.hits)
     order = np.argsort(-weight, kind="stable")
     order = order[weight[order] > 0]
-    parts = [(int(code),) for code in order[:_LARGEST]]
+    parts: list[tuple[int, ...]] = [(int(code),) for code in order[:_LARGEST]]
     if len(order) > _LARGEST:
         parts.append(tuple(order[_LARGEST:].tolist()))
     groups: list[_Group] = []

@@ -14,14 +14,18 @@ BOUNDS = "bounds only: no fewer than called in one hour, no more than calls"
 METHODS = {m: m for m in (FOOTPRINT, DAILY, PEAK, NAMED_FOOTPRINT, NAMED_DAILY, NAMED_PEAK, BOUNDS)}
 
 FEW = "Only {cells} hours with calls of an address: too few to learn habits from, so bounds only."
-CLONES = "{count} identifiers call from many addresses at once, as cloned disks do: counted by calls."
+CLONES = (
+    "{count} identifiers call from many addresses at once, as cloned disks do: counted by calls."
+)
 WITHOUT = "{share} % of the bots send no identifier; they are counted in proportion to their calls."
 SHARED = (
     "{count} addresses, with {share} % of the calls, are shared (NAT, CGN, proxy) or never change: "
     "their bots are counted by calls, which is a lower bound where a gateway holds calls back."
 )
 SHORT = "The window has {hours} hours: bots that are off on most days are not in it."
-SILENT = "For {hours} hours in a row nothing called. If the sinkhole was down, the mean day is too low."
+SILENT = (
+    "For {hours} hours in a row nothing called. If the sinkhole was down, the mean day is too low."
+)
 TURNOVER = (
     "No ASN keeps addresses long enough to see whether the same bots come back: the footprint "
     "rests on how long infections usually last."
