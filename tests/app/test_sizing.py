@@ -156,7 +156,7 @@ def test_a_missing_file_and_a_wrong_network_are_told(tmp_path: Path) -> None:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.binary(max_size=300))
 def test_no_file_ends_in_a_traceback(tmp_path: Path, body: bytes) -> None:
