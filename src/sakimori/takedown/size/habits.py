@@ -91,36 +91,27 @@ def fit(curve: Returns, profile: Numbers) -> Fit:
     today, later = _habit_curves(lag, profile)
     columns = _columns(lag)
     sums = np.empty((3, len(today), len(columns)))
-    kept = np.stack([column[1] for column in columns])
     again = np.array([column[2] for column in columns])
+    # Averaged before they are multiplied: what a lease loses within a bot's pace is small.
+    kept = np.stack([column[1] for column in columns]) @ curve.smooth.T
     other = 1.0 - kept * (again > 0)[:, None]
     for night in set(again.tolist()):
         which = again == night
-        habit = today + night * later
-        sums[:, :, which] = _sums(habit, kept[which], other[which], (curve.smooth, here, weight))
-    likelihood, chance = _regress(sums, other @ curve.smooth.T, here, weight)
+        habit = (today + night * later) @ curve.smooth.T
+        sums[:, :, which] = _sums(habit, kept[which], other[which], (here, weight))
+    likelihood, chance = _regress(sums, other, here, weight)
     likelihood += _against(profile)[:, None]
     return Fit(likelihood, chance, np.array([length for length, _, _ in columns]))
 
 
-def _sums(
-    habit: Numbers, kept: Numbers, other: Numbers, seen: tuple[Numbers, Numbers, Numbers]
-) -> Numbers:
+def _sums(habit: Numbers, kept: Numbers, other: Numbers, seen: tuple[Numbers, Numbers]) -> Numbers:
     """Return the weighted sums of squares and products that regression needs, a row for each habit.
 
     The curve of a habit and a lease is the product of theirs, so a whole grid is three matrix products.
     """
-    smooth, here, weight = seen
-    if len(here) == kept.shape[1]:
-        parts = (weight * kept**2, weight * kept * other, weight * kept * here)
-        return np.stack([habit**2 @ parts[0].T, habit @ parts[1].T, habit @ parts[2].T])
-    sums = np.empty((3, len(habit), len(kept)))
-    for column, (one, two) in enumerate(zip(kept, other, strict=True)):
-        bots = (habit * one) @ smooth.T
-        sums[:, :, column] = (
-            bots**2 @ weight, bots @ (weight * (smooth @ two)), bots @ (weight * here),
-        )  # fmt: skip
-    return sums
+    here, weight = seen
+    parts = (weight * kept**2, weight * kept * other, weight * kept * here)
+    return np.stack([habit**2 @ parts[0].T, habit @ parts[1].T, habit @ parts[2].T])
 
 
 def _columns(lag: Numbers) -> list[tuple[float, Numbers, float]]:
