@@ -34,7 +34,7 @@ class Second:
     seed: int = 1
 
 
-def run(plan: Second) -> dict[str, np.ndarray | float]:
+def run(plan: Second) -> dict[str, np.ndarray | float]:  # noqa: PLR0915 - an hour, step by step
     rng = np.random.default_rng(plan.seed)
     n, hours = plan.bots, plan.days * 24
     net = rng.integers(0, len(plan.lease), n)

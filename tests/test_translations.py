@@ -15,12 +15,14 @@ from babel.messages.pofile import read_po
 
 import sakimori
 from sakimori import detectors
-from sakimori.app import results, telling
+from sakimori.app import results, sizing, telling
 from sakimori.config import LANGUAGES
 from sakimori.i18n import Translator
 from sakimori.takedown.plan import solve
 from sakimori.takedown.effect.notes import NOTES
 from sakimori.takedown.effect.survival import SURVIVAL_NOTES
+from sakimori.takedown.size import DEFINITIONS
+from sakimori.takedown.size.words import METHODS, NOTES
 from sakimori.verdicts import explain
 
 if TYPE_CHECKING:
@@ -46,6 +48,11 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("app/plan_telling.py", "n.message"): {"p2p": solve.P2P, "later": solve.LATER},
     ("app/effects.py", "note.message"): NOTES,
     ("app/cleaning.py", "SURVIVAL_NOTES[code]"): SURVIVAL_NOTES,
+    ("app/sizing.py", "QUANTITY_WORDS[name]"): sizing.QUANTITY_WORDS,
+    ("app/sizing.py", "REASON_WORDS[reason]"): sizing.REASON_WORDS,
+    ("app/sizing.py", "DEFINITIONS[name]"): DEFINITIONS,
+    ("app/sizing.py", "part.method"): METHODS,
+    ("app/sizing.py", "note.message"): NOTES,
     ("app/results.py", "self.message"): {
         "no host": results.NO_HOST,
         "relative": results.RELATIVE,

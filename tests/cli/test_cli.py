@@ -121,6 +121,7 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "explain", "findings", "hosts", "hunt", "import", "intel import", "intel list",
         "lake compact", "lake retain", "lake verify", "letter", "notices", "notify", "simulate",
         "spam-days", "sql", "tables", "visits",
+        "lake retain", "lake verify", "simulate", "size", "spam-days", "sql", "tables",
     ]  # fmt: skip
 
 

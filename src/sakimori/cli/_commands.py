@@ -59,3 +59,6 @@ __all__ = [
     "tables",
     "views",
 ]
+from sakimori.cli import allow, explain, hunt, intel, lake, simulate, size, tables, views
+
+__all__ = ["allow", "explain", "hunt", "intel", "lake", "simulate", "size", "tables", "views"]

@@ -61,6 +61,12 @@ def whole_days(cells: Cells) -> Numbers:
     return whole if whole.any() else np.ones(cells.days, bool)
 
 
+def unique(values: Numbers) -> Numbers:
+    """Return the distinct values in order, by sorting: numpy's own hashes, many times slower here."""
+    ordered = np.sort(values)
+    return ordered[np.r_[True, ordered[1:] != ordered[:-1]]] if len(ordered) else ordered
+
+
 def runs(sorted_values: Numbers) -> tuple[Numbers, Numbers]:
     """Return where each run of equal values starts, and how long it is."""
     if not len(sorted_values):

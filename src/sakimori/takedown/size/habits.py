@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 _STEADY = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
 _AWAKE = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13.5, 15, 17, 19, 21)  # h
-_ACTIVE = ((1.0, 0.5), (0.93, 0.2), (0.85, 0.15), (0.7, 0.1), (0.5, 0.05))  # share of days, prior
-_LIFE = ((np.inf, 0.4), (180.0, 0.2), (80.0, 0.18), (40.0, 0.14), (20.0, 0.08))  # days, prior
+_ACTIVE = ((1.0, 0.52), (0.92, 0.22), (0.8, 0.16), (0.6, 0.1))  # share of days, prior
+_LIFE = ((np.inf, 0.45), (150.0, 0.25), (60.0, 0.18), (25.0, 0.12))  # days, prior
 _USUAL = (6.0, 8.0, 12.0, 24.0, 48.0, 72.0, 96.0, 168.0, 336.0)  # h, that providers choose
 
-_OFF_START = 0.025  # of the curve's start: how far a model may be off anywhere
-_OFF_HERE = 0.04  # of the curve's value
+_OFF_START = 0.02  # of the curve's start: how far a model may be off anywhere
+_OFF_HERE = 0.035  # of the curve's value
 _FREE = 9.0  # lags that count as independent
 
 
@@ -71,7 +71,8 @@ def habits() -> Habits:
         for life, q in _LIFE
     ]
     grid = np.array(rows, dtype=float)
-    return Habits(grid[:, 0] > 0, *grid.T[1:5], grid[:, 5] / grid[:, 5].sum())
+    wave, steady, awake, active, life, prior = grid.T
+    return Habits(wave > 0, steady, awake, active, life, prior / prior.sum())
 
 
 def fit(curve: Returns, profile: Numbers) -> Fit:
@@ -89,15 +90,28 @@ def fit(curve: Returns, profile: Numbers) -> Fit:
     weight = min(1.0, _FREE / len(here)) / sigma2
     today, later = _habit_curves(lag, profile)
     columns = _columns(lag)
-    likelihood = np.empty((len(today), len(columns)))
-    chance = np.empty_like(likelihood)
-    for column, (_, kept, again) in enumerate(columns):
-        bots, other = (today + again * later) * kept, 1.0 - kept * (1.0 if again else 0.0)
-        if len(here) != len(lag):
-            bots, other = bots @ curve.smooth.T, curve.smooth @ other
-        likelihood[:, column], chance[:, column] = _regress(bots, other, here, weight)
+    sums = np.empty((3, len(today), len(columns)))
+    again = np.array([column[2] for column in columns])
+    # Averaged before they are multiplied: what a lease loses within a bot's pace is small.
+    kept = np.stack([column[1] for column in columns]) @ curve.smooth.T
+    other = 1.0 - kept * (again > 0)[:, None]
+    for night in set(again.tolist()):
+        which = again == night
+        habit = (today + night * later) @ curve.smooth.T
+        sums[:, :, which] = _sums(habit, kept[which], other[which], (here, weight))
+    likelihood, chance = _regress(sums, other, here, weight)
     likelihood += _against(profile)[:, None]
     return Fit(likelihood, chance, np.array([length for length, _, _ in columns]))
+
+
+def _sums(habit: Numbers, kept: Numbers, other: Numbers, seen: tuple[Numbers, Numbers]) -> Numbers:
+    """Return the weighted sums of squares and products that regression needs, a row for each habit.
+
+    The curve of a habit and a lease is the product of theirs, so a whole grid is three matrix products.
+    """
+    here, weight = seen
+    parts = (weight * kept**2, weight * kept * other, weight * kept * here)
+    return np.stack([habit**2 @ parts[0].T, habit @ parts[1].T, habit @ parts[2].T])
 
 
 def _columns(lag: Numbers) -> list[tuple[float, Numbers, float]]:
@@ -124,21 +138,22 @@ def _against(profile: Numbers) -> Numbers:
 
 
 def _regress(
-    bots: Numbers, other: Numbers, here: Numbers, weight: Numbers
+    sums: Numbers, other: Numbers, here: Numbers, weight: Numbers
 ) -> tuple[Numbers, Numbers]:
-    """Return log likelihood and chance of each row of `bots`, both coefficients in [0, 1]."""
-    xx, xz, xy = (bots * bots) @ weight, bots @ (weight * other), bots @ (weight * here)
-    zz, zy = float(other @ (weight * other)), float(other @ (weight * here))
+    """Return log likelihood and chance of each row and column, both coefficients in [0, 1]."""
+    xx, xz, xy = sums
+    zz, zy = (other * other) @ weight, (other * here) @ weight
     det = xx * zz - xz**2
     solid = det > 1e-9 * np.maximum(xx * zz, 1e-12)
-    safe = np.where(solid, det, 1.0)
-    second = np.where(solid, (xx * zy - xz * xy) / safe, 0.0)
+    second = np.where(solid, (xx * zy - xz * xy) / np.where(solid, det, 1.0), 0.0)
     second = np.clip(second, 0.0, 1.0)
     first = np.clip((xy - second * xz) / np.maximum(xx, 1e-12), 1e-3, 1.0)
-    if zz > 1e-12:
-        second = np.where(solid, np.clip((zy - first * xz) / zz, 0.0, 1.0), 0.0)
-    off = here - first[:, None] * bots - second[:, None] * other
-    return -0.5 * (off * off) @ weight, first
+    # Another bot at the address is rarer than the bot itself, or nobody could ever move.
+    second = np.clip((zy - first * xz) / np.maximum(zz, 1e-12), 0.0, 0.5 * first)
+    second = np.where(solid & (zz > 1e-12), second, 0.0)
+    off = (here * here) @ weight - 2.0 * (first * xy + second * zy)
+    off = off + first**2 * xx + 2.0 * first * second * xz + second**2 * zz
+    return -0.5 * np.maximum(off, 0.0), first
 
 
 def _habit_curves(lag: Numbers, profile: Numbers) -> tuple[Numbers, Numbers]:

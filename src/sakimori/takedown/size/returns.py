@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from sakimori.takedown.size.cells import Cells
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     Numbers = NDArray[Any]
 
 _DENSE = 36  # h, every lag up to here
-_MOST = 300_000  # cells looked at; more are sampled by address
+_MOST = 150_000  # cells looked at; more are sampled by address
+_ROOM = 40_000_000  # address hours that are laid out at once; beyond, they are searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +46,25 @@ def returns(cells: Cells, seed: int = 0) -> Returns | None:
     lags = lags[lags <= last]
     if len(lags) < 3 or len(sampled.ip) < 50:
         return None
-    width = 2 * cells.hours
-    key = sampled.ip.astype(np.int64) * width + sampled.hour
+    width = cells.hours + last + 1
+    address = np.cumsum(np.r_[False, sampled.ip[1:] != sampled.ip[:-1]])
+    key = address.astype(np.int64) * width + sampled.hour
+    called = _lookup(key)
     share, seen = np.zeros(len(lags)), np.zeros(len(lags))
     for i, lag in enumerate(lags.tolist()):
         wanted = key[sampled.hour < cells.hours - lag] + lag
-        at = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
         seen[i] = len(wanted)
-        share[i] = (key[at] == wanted).mean() if len(wanted) else 0.0
+        share[i] = called(wanted).mean() if len(wanted) else 0.0
     return Returns(lags, share, seen, _smoothing(lags, share))
+
+
+def _lookup(key: Numbers) -> Callable[[Numbers], Numbers]:
+    """Return what tells which of some keys are among these, which are in order."""
+    if key[-1] < _ROOM:
+        table = np.zeros(int(key[-1]) + 1, bool)
+        table[key] = True
+        return lambda wanted: table[np.minimum(wanted, len(table) - 1)] & (wanted < len(table))
+    return lambda wanted: key[np.minimum(np.searchsorted(key, wanted), len(key) - 1)] == wanted
 
 
 def _sample(cells: Cells, seed: int) -> Cells:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sakimori.takedown.size.cells import runs
+from sakimori.takedown.size.cells import runs, unique
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sakimori.takedown.size.cells import Cells
+    from sakimori.takedown.size.model import Hits
 
     Numbers = NDArray[Any]
 
@@ -31,7 +32,7 @@ def shared(cells: Cells) -> Numbers:
     block = _block(cells)
     blocks = _active_blocks(cells, block, len(starts))
     found = np.zeros(len(starts), bool)
-    for number in np.unique(asn):
+    for number in unique(asn):
         mine = np.flatnonzero(asn == number)
         found[mine] = _fast(hits[mine], blocks[mine])
     return np.repeat(found, length)
@@ -43,7 +44,8 @@ def _fast(hits: Numbers, blocks: Numbers) -> Numbers:
     below = usual - float(np.quantile(rate[blocks >= 3] if (blocks >= 3).any() else rate, 0.16))
     limit = usual + np.clip(4.0 * below, 0.6 * usual, 1.5 * usual)
     noise = np.sqrt(usual / np.maximum(blocks, 1))
-    return ((rate > limit) & (rate - usual > 4.0 * noise)) | (hits > 10.0 * np.quantile(hits, 0.9))
+    fast = (rate > limit) & (rate - usual > 4.0 * noise)
+    return np.asarray(fast | (hits > 10.0 * np.quantile(hits, 0.9)))
 
 
 def _block(cells: Cells) -> int:
@@ -60,3 +62,20 @@ def _active_blocks(cells: Cells, block: int, size: int) -> Numbers:
     first = np.r_[True, cells.ip[1:] != cells.ip[:-1]]
     fresh = first | np.r_[True, (cells.hour[1:] // block) != (cells.hour[:-1] // block)]
     return np.bincount(np.cumsum(first) - 1, weights=fresh, minlength=size)
+
+
+def marked(hits: Hits, cells: Cells) -> Numbers:
+    """Return for each cell whether its address shows several clients (user agent, JA4) hour after hour."""
+    given = hits.mark >= 0
+    if not given.any():
+        return np.zeros(len(cells.ip), bool)
+    hour = (hits.time[given] // 3_600).astype(np.int64) - cells.first_hour
+    kinds = int(hits.mark.max()) + 1
+    at = hits.ip[given].astype(np.int64) * cells.hours + hour
+    _, marks = runs(unique(at * kinds + hits.mark[given]) // kinds)
+    address = unique(at) // cells.hours
+    size = int(cells.ip.max()) + 1
+    crowded = np.bincount(address, weights=marks > 1, minlength=size)
+    active = np.bincount(address, minlength=size)
+    several = (crowded >= 3) & (crowded > 0.2 * np.maximum(active, 1))
+    return np.asarray(several[cells.ip])

@@ -16,7 +16,6 @@ import numpy as np
 from sakimori.takedown.size.cells import whole_days
 from sakimori.takedown.size.habits import fit, habits
 from sakimori.takedown.size.returns import returns
-from sakimori.takedown.size.shared import shared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[Any]
 
 DRAWS = 2_000
-_OFF = 0.06  # of every estimate, for what no model here holds; measured with bench/size.py
+_OFF = 0.065  # of every estimate, for what no model here holds; measured with bench/size.py
 _LARGEST = 12  # ASNs fitted on their own; the rest together
 
 
@@ -45,8 +44,6 @@ class Draws:
     online: Numbers
     daily_range: tuple[float, float]
     lease: dict[int, tuple[float, float, float]]
-    shared: Numbers  # for each cell
-    fitted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +56,20 @@ class _Group:
     likely: Fit
 
 
-def draw(cells: Cells, seed: int = 0) -> Draws | None:
-    """Return the draws for these cells; None when there are too few calls to learn habits from."""
+def draw(cells: Cells, behind: Numbers, seed: int = 0) -> Draws | None:
+    """Return the draws for these cells; None when there are too few calls to learn habits from.
+
+    `behind` says for each cell whether its address is shared.
+    """
     rng = np.random.default_rng(seed)
-    behind = shared(cells)
     groups = _grouped(cells, behind)
     if not groups:
         return None
     grid = habits()
     chosen = rng.choice(len(grid.prior), DRAWS, p=_weights(groups))
     daily, online, heard = np.zeros(DRAWS), np.zeros(DRAWS), np.zeros(cells.hours)
-    by_day, lease = np.zeros(cells.days), {}
+    by_day = np.zeros(cells.days)
+    lease: dict[int, tuple[float, float, float]] = {}
     for group in groups:
         column = _column(group.likely, chosen, rng)
         chance, length = group.likely.chance[chosen, column], group.likely.lease[column]
@@ -78,14 +78,14 @@ def draw(cells: Cells, seed: int = 0) -> Draws | None:
         day_of = (np.arange(cells.hours) + cells.first_hour % 24) // 24
         by_day += np.bincount(day_of, weights=by_hour / calls, minlength=cells.days)
         moved = 1.0 + np.clip((inside - 1.0) / 2.0, 0.0, 1.0) / np.maximum(length - 1.0, 1.0)
-        active = by_hour.sum() / calls / _covered(cells) / moved
+        active = by_hour.sum() / calls / cells.hours / moved
         daily += active * 24.0 * _per_hour(chosen, chance, _profile(group.cells))
         heard += by_hour / inside
         online += by_hour.max(initial=0.0) / inside / chance
         lease |= dict.fromkeys(group.codes, _middle(length))
     whole = by_day[whole_days(cells)]
     scale = float(np.median(daily)) / max(float(whole.mean()), 1e-9)
-    off = np.exp(rng.normal(0.0, _OFF, DRAWS))
+    off = np.exp(rng.normal(0.01, _OFF, DRAWS))
     daily *= off
     return Draws(
         daily * _growth(chosen, cells.hours / 24.0),
@@ -94,14 +94,7 @@ def draw(cells: Cells, seed: int = 0) -> Draws | None:
         np.minimum(online * off, daily),
         (float(whole.min() * scale), float(whole.max() * scale)),
         lease,
-        behind,
-        fitted=True,
     )
-
-
-def _covered(cells: Cells) -> float:
-    """Return the hours of the days that count, of which the mean day is taken."""
-    return float(cells.hours)
 
 
 def _grouped(cells: Cells, behind: Numbers) -> list[_Group]:
@@ -109,7 +102,7 @@ def _grouped(cells: Cells, behind: Numbers) -> list[_Group]:
     weight = np.bincount(cells.asn, weights=cells.hits)
     order = np.argsort(-weight, kind="stable")
     order = order[weight[order] > 0]
-    parts = [(int(code),) for code in order[:_LARGEST]]
+    parts: list[tuple[int, ...]] = [(int(code),) for code in order[:_LARGEST]]
     if len(order) > _LARGEST:
         parts.append(tuple(order[_LARGEST:].tolist()))
     groups: list[_Group] = []
