@@ -582,7 +582,7 @@ def test_hostile_rows_are_entries_or_rejects_and_nothing_else(
         check(form, listed.entries, options)
 
 
-@quick
+@settings(quick, max_examples=12)
 @given(before=entries(), after=entries(), shared=entries())
 def test_changes_lead_there_and_back_and_can_be_applied_twice(
     before: list[BlockEntry], after: list[BlockEntry], shared: list[BlockEntry]

@@ -66,10 +66,12 @@ def diff(before: str, after: str, options: Options) -> str:
     _text.check(before, "#", NAME)
     old, new = _parsed(before), _parsed(after)
     changed = {
-        name: ({k: v for k, v in old.get(name, {}).items() if new.get(name, {}).get(k) != v},
-               {k: v for k, v in new.get(name, {}).items() if old.get(name, {}).get(k) != v})
+        name: (
+            _less(old.get(name, {}), new.get(name, {})),
+            _less(new.get(name, {}), old.get(name, {})),
+        )
         for name in sorted(old.keys() | new.keys())
-    }  # fmt: skip
+    }
     if not any(gone or come for gone, come in changed.values()):
         return ""
     lines = [_text.header("#", f"{NAME} changes", "apply with: nft -f FILE"),
@@ -85,6 +87,11 @@ def diff(before: str, after: str, options: Options) -> str:
         lines += _rules(new)
         lines += [f"delete set {TABLE} {name}\n" for name in sorted(old.keys() - new.keys())]
     return "".join(lines)
+
+
+def _less(these: dict[str, str], those: dict[str, str]) -> dict[str, str]:
+    """Return the elements that are not, or with another remark, in the others."""
+    return dict(sorted(these.items() - those.items()))
 
 
 def undo(after: str, before: str | None, _options: Options) -> str:
