@@ -107,7 +107,8 @@ def test_the_commands_are_those_of_the_reference() -> None:
     assert EVERY == [
         "allow add", "allow list", "allow remove", "botnets", "controllers", "demo", "explain",
         "findings", "hosts", "hunt", "import", "intel import", "intel list", "lake compact",
-        "lake retain", "lake verify", "simulate", "spam-days", "sql", "tables",
+        "lake retain", "lake verify", "simulate", "sinkhole check", "sinkhole config",
+        "sinkhole run", "spam-days", "sql", "tables",
     ]  # fmt: skip
 
 

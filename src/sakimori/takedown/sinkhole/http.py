@@ -111,6 +111,7 @@ class Talk:
         self._in_head = True
         self._head = 0
         keeps = self._parser.should_keep_alive() and self._requests < self._limits.requests
+        keeps = keeps and not self._station.is_ending
         if method == "CONNECT":
             self._refuse()
             return

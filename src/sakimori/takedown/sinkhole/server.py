@@ -206,7 +206,11 @@ class Server:
 
     async def _drain(self) -> None:
         until = time.monotonic() + self.settings.log.drain_seconds
+        self.station.is_ending = True
         while self.station.calls and time.monotonic() < until:
+            self.station.outbox.flush()
+            for call in [call for call in self.station.calls if call.is_idle]:
+                call.say_goodbye()
             await asyncio.sleep(0.02)
         for call in list(self.station.calls):
             call.hang_up()

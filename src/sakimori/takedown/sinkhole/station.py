@@ -104,6 +104,7 @@ class Station:
         self.excess = Excess()
         self._truncates = settings.privacy.truncate
         self.calls: set[Any] = set()  # open connections, to be ended when it stops
+        self.is_ending = False
 
     def caller(self, address: str) -> str:
         """Return the address as it is logged."""

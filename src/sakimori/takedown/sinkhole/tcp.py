@@ -75,6 +75,16 @@ class Call(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it said something whole, and nothing since."""
+        return self.rows > 0 and not self.received
+
+    def say_goodbye(self) -> None:
+        """Close when all is sent."""
+        if self.transport is not None:
+            self.transport.close()
+
     def over(self, outcome: str) -> None:
         """Leave a row for a request that did not come to its end, or a connection without any."""
         if self.received or not self.rows:
