@@ -73,7 +73,7 @@ SAMPLES = {
     + struct.pack("<IIII", 1700000000, 0, 14, 14) + bytes(14),
     "nfcapd": b"\x0c\xa5\x02\x00" + bytes(136),
     "dnstap": b"\0\0\0\0\0\0\0\x22\0\0\0\2\0\0\0\1\0\0\0\x16protobuf:dnstap.Dnstap"
-     b"\0\0\0\x42" + DNSTAP,
+    + struct.pack("!I", len(DNSTAP)) + DNSTAP,
     "zeek-tsv": lines(
         r"#separator \x09", "#set_separator\t,", "#empty_field\t(empty)", "#unset_field\t-",
         "#path\tconn", "#fields\t" + "\t".join(ZEEK), "\t".join(map(str, ZEEK.values())),

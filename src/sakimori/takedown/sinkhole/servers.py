@@ -31,6 +31,7 @@ LIMITS: Mapping[str, tuple[str, ...]] = {
     ),
     "unbound": (
         "Its log has neither the caller's port nor parts of a second: use dnstap for evidence.",
+        "Its answers bear the flag RA, though it never recurses.",
         "The user that Unbound becomes must be able to write into the folder.",
         "dnstap goes to a socket; run: fstrm_capture -t protobuf:dnstap.Dnstap -u SOCKET -w FILE",
     ),
