@@ -37,6 +37,28 @@ MANY = 10**7
 NAMES = [f"n{n}.bad.example" for n in range(2_000)]
 
 
+class Clock:
+    """CPU seconds of a process and its children between two looks, as the box may be busy."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid, self._begun = pid, cpu_of(pid)
+
+    def rate(self, count: int) -> float:
+        return count / max(cpu_of(self._pid) - self._begun, 1e-9)
+
+
+def cpu_of(pid: int) -> float:
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text("ascii", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if pid in (int(stat.parent.name), int(fields[1])):
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return int(sock.getsockname()[1])
@@ -121,18 +143,22 @@ def ours(folder: Path, seconds: int, names: Path) -> None:
     file.write_text(toml(settings(folder, dns, http)))
     words = (sys.executable, "-m", "sakimori", "sinkhole", "run", "--config", str(file))
     with running(*words, port=http) as process:
+        clock = Clock(process.pid)
         done, rate, lost = dnsperf(dns, seconds, names)
+        dns_cpu, clock = clock.rate(done), Clock(process.pid)
         short, short_rate = wrk(http, seconds, "-H", "Connection: close")
+        short_cpu, clock = clock.rate(short), Clock(process.pid)
         kept, kept_rate = wrk(http, seconds)
+        kept_cpu = clock.rate(kept)
         usage = Path(f"/proc/{process.pid}/status").read_text("ascii")
     memory = int(re.search(r"VmHWM:\s+(\d+)", usage)[1]) // 1024  # type: ignore[index]
     logs = sorted((folder / "log").glob("*.jsonl"))
-    table("sakimori, DNS over UDP, logged", rate, done, rows(logs, "dns"), lost)
+    table("sakimori, DNS over UDP, logged", (rate, dns_cpu), done, rows(logs, "dns"), lost)
     # At its end wrk hangs up on what it had asked and not read: those were answered and logged too.
     logged = rows(logs, "http")
-    table("sakimori, HTTP, a connection each", short_rate, short, None, 0)
-    table("sakimori, HTTP, connections kept", kept_rate, kept, None, 0)
-    print(f"{'  HTTP in all':40} {'':>12} {short + kept:>12,} {logged:>12,}")
+    table("sakimori, HTTP, a connection each", (short_rate, short_cpu), short, None, 0)
+    table("sakimori, HTTP, connections kept", (kept_rate, kept_cpu), kept, None, 0)
+    print(f"{'  HTTP in all':40} {'':>20} {short + kept:>9,} {logged:>9,}")
     print(f"  memory at most {memory} MB; gaps in the log: {len(problems(folder / 'log'))}")
 
 
@@ -146,12 +172,14 @@ def bind(folder: Path, seconds: int, names: Path, *, log: bool) -> None:
     if not log:
         text = re.sub(r"    dnstap.*\n", "", text).replace("querylog yes", "querylog no")
     (folder / "named.conf").write_text(text)
-    with running("named", "-f", "-n", "1", "-c", str(folder / "named.conf"), port=port):
+    with running("named", "-f", "-n", "1", "-c", str(folder / "named.conf"), port=port) as process:
+        clock = Clock(process.pid)
         done, rate, lost = dnsperf(port, seconds, names)
+        cpu = clock.rate(done)
     seen = rows([folder / "hits.log"], "dns") if log else None
     table(
         f"BIND 9, one thread{', query log and dnstap' if log else ', no log'}",
-        rate,
+        (rate, cpu),
         done,
         seen,
         lost,
@@ -165,13 +193,15 @@ def dnsmasq(folder: Path, seconds: int, names: Path, *, log: bool) -> None:
              f"--pid-file={folder / 'pid'}", "--user="]  # fmt: skip
     if log:
         words += ["--log-queries=extra", f"--log-facility={folder / 'dnsmasq.log'}"]
-    with running(*words, port=port):
+    with running(*words, port=port) as process:
+        clock = Clock(process.pid)
         done, rate, lost = dnsperf(port, seconds, names)
+        cpu = clock.rate(done)
     seen = None
     if log:
         told = (folder / "dnsmasq.log").read_text("utf-8", errors="replace")
         seen = told.count("query[A]")
-    table(f"dnsmasq{', log-queries' if log else ', no log'}", rate, done, seen, lost)
+    table(f"dnsmasq{', log-queries' if log else ', no log'}", (rate, cpu), done, seen, lost)
 
 
 def nginx(folder: Path, seconds: int) -> None:
@@ -184,18 +214,24 @@ def nginx(folder: Path, seconds: int) -> None:
     (folder / "nginx.conf").write_text(text)
     (folder / "body").mkdir()
     folder.chmod(0o755)
-    with running("nginx", "-c", str(folder / "nginx.conf"), port=port):
+    with running("nginx", "-c", str(folder / "nginx.conf"), port=port) as process:
+        clock = Clock(process.pid)
         short, short_rate = wrk(port, seconds, "-H", "Connection: close")
+        short_cpu, clock = clock.rate(short), Clock(process.pid)
         kept, kept_rate = wrk(port, seconds)
-    table("nginx, HTTP, a connection each", short_rate, short, None, 0)
-    table("nginx, HTTP, connections kept", kept_rate, kept, None, 0)
+        kept_cpu = clock.rate(kept)
+    table("nginx, HTTP, a connection each", (short_rate, short_cpu), short, None, 0)
+    table("nginx, HTTP, connections kept", (kept_rate, kept_cpu), kept, None, 0)
     seen = rows([folder / "hits.log"], "http")
-    print(f"{'  HTTP in all':40} {'':>12} {short + kept:>12,} {seen:>12,}")
+    print(f"{'  HTTP in all':40} {'':>20} {short + kept:>9,} {seen:>9,}")
 
 
-def table(what: str, rate: float, answered: int, logged: int | None, lost: int) -> None:
+def table(
+    what: str, rates: tuple[float, float], answered: int, logged: int | None, lost: int
+) -> None:
     seen = "-" if logged is None else f"{logged:,}"
-    print(f"{what:40} {rate:>12,.0f} {answered:>12,} {seen:>12} {lost:>8,}", flush=True)
+    wall, cpu = rates
+    print(f"{what:40} {wall:>9,.0f} {cpu:>10,.0f} {answered:>9,} {seen:>9} {lost:>6,}", flush=True)
 
 
 def main() -> None:
@@ -203,7 +239,9 @@ def main() -> None:
     missing = [name for name in ("dnsperf", "wrk", "taskset") if not shutil.which(name, path=PATH)]
     if missing:
         sys.exit(f"not installed: {', '.join(missing)}")
-    print(f"{'one core each':40} {'a second':>12} {'answered':>12} {'logged':>12} {'lost':>8}")
+    print(
+        f"{'one core each':40} {'a second':>9} {'a CPU-s':>10} {'answered':>9} {'logged':>9} {'lost':>6}"
+    )
     with tempfile.TemporaryDirectory(prefix="sinkhole-bench-") as name:
         base = Path(name)
         base.chmod(0o755)

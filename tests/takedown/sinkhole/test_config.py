@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,3 +80,12 @@ def test_a_time_without_a_zone_is_utc() -> None:
     end = settings_of({"sinkhole": {"expires": "2030-01-01T00:00:00"}}).sinkhole.end
     assert end
     assert end.isoformat() == "2030-01-01T00:00:00+00:00"
+
+
+def test_the_settings_that_the_guide_shows_are_settings() -> None:
+    guide = (Path(__file__).parents[3] / "docs/guides/sinkhole.md").read_text("utf-8")
+    shown = "".join(re.findall(r"(?ms)^```ini\n(.*?)^```$", guide))
+    settings = settings_of(tomllib.loads(shown))
+    assert settings.capture
+    assert settings.sinkhole.is_public
+    assert settings.sinkhole.authority
