@@ -310,3 +310,20 @@ def test_it_answers_over_ipv6_too(live: Starts) -> None:
         sock.sendto(question("bad.example"), ("::1", sink.ports["dns-udp"]))
         assert dns.message.from_wire(sock.recv(512)).rcode() == dns.rcode.NOERROR
     assert sink.rows()[0]["src_ip"] == "::1"
+
+
+def test_a_part_that_fails_is_told_and_the_rest_goes_on(
+    live: Starts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with live() as sink:
+
+        def fail(*_: Any) -> str:
+            raise ZeroDivisionError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sink.server.station, "hash", fail)
+            assert sink.talk("http", GET) == b""
+        assert b"404" in sink.talk("http", GET)
+    assert any("ZeroDivisionError" in words for words in sink.said)
+    assert any(line.get("event") == "fault" for line in sink.lines())
+    assert sink.problems() == []

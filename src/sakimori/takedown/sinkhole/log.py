@@ -30,7 +30,7 @@ _NAME = re.compile(r"sinkhole-[0-9]{8}T[0-9]{6}-[0-9a-f]{8}-[0-9]{5}\.jsonl")
 
 
 class Journal:
-    """An append-only log of one process. Not for several threads, but for `sync`."""
+    """An append-only log of one process, written by one thread."""
 
     def __init__(
         self,
@@ -92,11 +92,25 @@ class Journal:
         return self._write(orjson.dumps(line | {"format": FORMAT, **fields}) + b"\n")
 
     def sync(self) -> None:
-        """Bring what was written onto the disk. May be called from another thread."""
-        try:
-            os.fsync(self._file)
-        except OSError as error:
-            self._alarm(error)
+        """Bring what was written onto the disk."""
+        self.later()()
+
+    def later(self) -> Callable[[], None]:
+        """Return what brings it onto the disk, to be called from another thread.
+
+        It has its own handle, as the file may be closed by then.
+        """
+        handle = os.dup(self._file)
+
+        def sync() -> None:
+            try:
+                os.fsync(handle)
+            except OSError as error:
+                self._alarm(error)
+            finally:
+                os.close(handle)
+
+        return sync
 
     def close(self, kind: str = "stop", **fields: Any) -> None:
         """Write how many lines there are, sync and close."""

@@ -141,6 +141,7 @@ class Server:
     async def start(self) -> None:
         """Begin to answer."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self.on_fault)
         capture = self.settings.capture
         captures = Captures(capture, self.settings.sinkhole.sensor) if capture else None
         self.station = Station(self.settings, self._key, self.journal, loop, captures)
@@ -236,7 +237,7 @@ class Server:
             self.station.log_excess()
             if time.monotonic() - synced >= self.settings.log.sync_seconds:
                 synced = time.monotonic()
-                await loop.run_in_executor(None, self.journal.sync)
+                await loop.run_in_executor(None, self.journal.later())
             if end and time.time() >= end.timestamp():
                 self.end("expired")
 
@@ -277,7 +278,6 @@ def run(server: Server, on_start: Callable[[], None], may_restart: Callable[[], 
 
     async def main() -> str:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(server.on_fault)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.end, "stop")
         loop.add_signal_handler(
