@@ -212,7 +212,6 @@ def nginx(folder: Path, seconds: int) -> None:
         "processes auto", "processes 1"
     )
     (folder / "nginx.conf").write_text(text)
-    (folder / "body").mkdir()
     folder.chmod(0o755)
     with running("nginx", "-c", str(folder / "nginx.conf"), port=port) as process:
         clock = Clock(process.pid)

@@ -132,7 +132,10 @@ def config(  # noqa: PLR0913, PLR0917 - one parameter per option
         if show:
             print(f"# ---- {name}\n{text}", end="")
     if not show:
-        for path in sinkholing.write_files(folder, files):
+        paths = sinkholing.write_files(folder, files)
+        if server == "nginx" and settings.ports.https is not None:
+            paths.append(sinkholing.certificate(settings, folder))
+        for path in paths:
             out.say(f"written: {path}")
     for words in limits:
         out.say(f"note: {words}")

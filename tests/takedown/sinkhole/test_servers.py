@@ -165,7 +165,6 @@ def test_nginx_answers_as_closed_and_its_log_is_the_same_hits(
     ours = settings(ports={"http": plain, "https": tls}, limits={"body_bytes": 1_000})
     conf = written("nginx", ours, tmp_path / "nginx")
     context_of(conf.parent, ours.sinkhole)
-    (conf.parent / "body").mkdir()
     for folder in (conf.parent, *conf.parent.parents[:3]):  # its workers are another user
         if folder.owner() == Path.home().owner() and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o011)

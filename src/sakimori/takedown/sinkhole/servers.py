@@ -36,7 +36,6 @@ LIMITS: Mapping[str, tuple[str, ...]] = {
         "dnstap goes to a socket; run: fstrm_capture -t protobuf:dnstap.Dnstap -u SOCKET -w FILE",
     ),
     "nginx": (
-        "Make the folder body in it, and sinkhole.pem with key and certificate of your own.",
         "Handshakes that fail are not logged, nor JA4, nor a hash of path or bot identifier.",
     ),
 }
@@ -254,7 +253,7 @@ http {{
     log_format sinkhole escape=json '{{"nginx_sinkhole":"{identity.sensor}",{line}}}';
     access_log {folder}/hits.log sinkhole;
     server_tokens off;
-    client_body_temp_path {folder}/body;
+    client_body_temp_path {folder}/unused;
     client_body_in_file_only off;
     client_body_buffer_size 64k;
     client_max_body_size {limits.body_bytes};

@@ -25,6 +25,7 @@ class Call(asyncio.Protocol):
         self.transport: Any = None  # asyncio's or uvloop's; None: not admitted, or gone
         self.received = 0  # bytes since the last row
         self.rows = 0
+        self.is_over = False  # it is to be closed: what still comes is not read
         self._address = ""
         self._timer: asyncio.TimerHandle | None = None
         self.ends: dict[str, Any] = {}
@@ -101,6 +102,7 @@ class Call(asyncio.Protocol):
         told = self.ends | {"bytes": self.received} | fields
         self.received = 0
         self.rows += 1
+        self.is_over = self.is_over or close
         self.station.outbox.put(time.time(), told, channel, reply, close)
 
 
@@ -147,6 +149,8 @@ class DnsCall(Call):
 
     def data_received(self, data: bytes) -> None:
         """Answer every whole message."""
+        if self.is_over:
+            return
         self._held += data
         while self.transport is not None and len(self._held) >= 2:
             length = self._held[0] << 8 | self._held[1]

@@ -43,7 +43,7 @@ class TlsCall(Call):
 
     def data_received(self, data: bytes) -> None:
         """Look at the hello, then let OpenSSL go on as far as it can."""
-        if self.transport is None:
+        if self.transport is None or self.is_over:
             return
         if self._hello is not None:
             self._look(data)
