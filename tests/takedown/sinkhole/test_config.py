@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from sakimori.errors import ConfigError
@@ -66,6 +67,7 @@ def test_a_zone_is_written_one_way(text: str, zone: str) -> None:
     assert zone_name(text) == zone
 
 
+@trying(max_examples=50, deadline=None)
 @given(st.text(max_size=40) | st.text('abc.-_"{};\n\\', max_size=20))
 def test_no_name_can_break_a_configuration(text: str) -> None:
     try:

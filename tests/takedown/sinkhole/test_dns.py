@@ -10,6 +10,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 from hypothesis import example, given
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from sakimori.takedown.sinkhole.dns import Resolver, parse_question, text_of, type_of
@@ -247,6 +248,7 @@ def test_whatever_is_asked_the_reply_is_of_the_closed_set_and_small(
         assert len(resolver.truncated(read[0], wire)[1]) <= max(len(wire), 12)
 
 
+@trying(max_examples=50, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_question_or_none(data: bytes) -> None:
     found = parse_question(data)

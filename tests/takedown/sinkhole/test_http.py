@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from sakimori.takedown.sinkhole.http import Talk, chosen, host_name
@@ -222,6 +223,7 @@ PIECES = st.lists(
 )
 
 
+@trying(max_examples=50, deadline=None)
 @given(PIECES)
 @example([b"\xff" * 50])
 def test_whatever_is_said_only_fixed_messages_come_back(

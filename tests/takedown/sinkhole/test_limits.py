@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from sakimori.takedown.sinkhole.limits import Buckets, Connections, Excess, network_of, source_of
@@ -27,6 +28,7 @@ def test_a_clock_set_back_gives_nothing_away() -> None:
     assert buckets.take("a", 11.5)
 
 
+@trying(max_examples=50, deadline=None)
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=60), st.integers(1, 20), st.integers(1, 10))
 def test_no_more_than_burst_and_rate_get_through(times: list[float], rate: int, burst: int) -> None:
     buckets, times = Buckets(rate, burst), sorted(times)

@@ -9,7 +9,7 @@ import pytest
 
 from sakimori.errors import SourceError, StateError
 from sakimori.takedown.sinkhole import log
-from sakimori.takedown.sinkhole.log import Journal, iso, problems
+from sakimori.takedown.sinkhole.log import Journal, finished, iso, problems
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +65,16 @@ def test_it_goes_on_in_a_new_file_when_one_is_large(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.jsonl"))) > 3
     assert problems(tmp_path) == []
     assert len([row for row in lines(tmp_path) if "uid" in row]) == 20
+
+
+def test_files_that_grow_no_more_can_be_told(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "s1", rotate_bytes=300)
+    for _ in range(8):
+        assert hit(journal)
+    every = sorted(tmp_path.glob("*.jsonl"))
+    assert finished(tmp_path) == every[:-1]
+    journal.close()
+    assert finished(tmp_path) == every
 
 
 class Disk:

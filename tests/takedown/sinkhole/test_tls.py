@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from sakimori.takedown.sinkhole.log import Journal
@@ -120,6 +121,7 @@ def test_what_is_no_hello_is_said(data: bytes) -> None:
         hello_of(data)
 
 
+@trying(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.binary(max_size=80) | st.sampled_from([HELLO, HELLO[:99], b"\x16\x03\x01\x02\0"]),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _RETRY = 1.0  # seconds between two tries when the disk is full
+_LAST_BYTES = 4_096  # more than an event's line
 _NAME = re.compile(r"sinkhole-[0-9]{8}T[0-9]{6}-[0-9a-f]{8}-[0-9]{5}\.jsonl")
 
 
@@ -203,6 +204,22 @@ def _second(whole: int) -> str:
     if _LAST[0] != whole:
         _LAST = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
     return _LAST[1]
+
+
+def finished(folder: Path) -> list[Path]:
+    """Return the log files that are never written again: those that end with `rotate` or `stop`.
+
+    They can be sealed as evidence; the others still grow, or ended when the process was killed.
+    """
+    found = []
+    for path in sorted(folder.glob("sinkhole-*.jsonl")):
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _LAST_BYTES))
+            last = _row((file.read().splitlines(keepends=True) or [b""])[-1]) or {}
+        if last.get("event") in ("rotate", "stop"):
+            found.append(path)
+    return found
 
 
 def problems(folder: Path) -> list[str]:

@@ -139,7 +139,8 @@ class Station:
                 now,
                 {
                     "src_ip": self.caller(caller) if caller else None, "dst_ip": address,
-                    "dst_port": port, "proto": proto, "service": service, "established": False,
+                    "dst_port": port, "proto": proto, "service": service,
+                    "established": proto == "tcp" and service != "https",
                     "outcome": "limited", "count": count, "truncated": self.truncated,
                 },
             )  # fmt: skip
