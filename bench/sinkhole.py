@@ -64,13 +64,13 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def settings(folder: Path, dns: int, http: int) -> dict[str, Any]:
+def settings(folder: Path, dns: int, http: int, **ports: int) -> dict[str, Any]:
     return {
         "sinkhole": {
             "operator": "Bench", "contact": "abuse@example.net", "zones": ["bad.example"],
             "answers": ["192.0.2.1"], "approved_by": "the bench",
         },
-        "ports": {"dns": dns, "http": http},
+        "ports": {"dns": dns, "http": http, **ports},
         "limits": {
             "dns_per_second": MANY, "dns_burst": MANY, "connects_per_second": MANY,
             "connects_burst": MANY, "connections_per_source": 1_000, "requests": MANY,
@@ -117,9 +117,9 @@ def dnsperf(port: int, seconds: int, file: Path) -> tuple[int, float, int]:
     return done, rate, lost
 
 
-def wrk(port: int, seconds: int, *words: str) -> tuple[int, float]:
+def wrk(port: int, seconds: int, *words: str, scheme: str = "http") -> tuple[int, float]:
     told = subprocess.run(
-        [*CLIENT, "wrk", "-t1", "-c32", f"-d{seconds}s", *words, f"http://127.0.0.1:{port}/gate"],
+        [*CLIENT, "wrk", "-t1", "-c32", f"-d{seconds}s", *words, f"{scheme}://127.0.0.1:{port}/gate"],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     done = int(re.search(r"(\d+) requests in", told)[1])  # type: ignore[index]
@@ -138,9 +138,9 @@ def rows(paths: list[Path], service: str) -> int:
 
 
 def ours(folder: Path, seconds: int, names: Path) -> None:
-    dns, http = free_port(), free_port()
+    dns, http, https = free_port(), free_port(), free_port()
     file = folder / "s.toml"
-    file.write_text(toml(settings(folder, dns, http)))
+    file.write_text(toml(settings(folder, dns, http, https=https)))
     words = (sys.executable, "-m", "sakimori", "sinkhole", "run", "--config", str(file))
     with running(*words, port=http) as process:
         clock = Clock(process.pid)
@@ -149,7 +149,9 @@ def ours(folder: Path, seconds: int, names: Path) -> None:
         short, short_rate = wrk(http, seconds, "-H", "Connection: close")
         short_cpu, clock = clock.rate(short), Clock(process.pid)
         kept, kept_rate = wrk(http, seconds)
-        kept_cpu = clock.rate(kept)
+        kept_cpu, clock = clock.rate(kept), Clock(process.pid)
+        shaken, shaken_rate = wrk(https, seconds, "-H", "Connection: close", scheme="https")
+        shaken_cpu = clock.rate(shaken)
         usage = Path(f"/proc/{process.pid}/status").read_text("ascii")
     memory = int(re.search(r"VmHWM:\s+(\d+)", usage)[1]) // 1024  # type: ignore[index]
     logs = sorted((folder / "log").glob("*.jsonl"))
@@ -159,6 +161,8 @@ def ours(folder: Path, seconds: int, names: Path) -> None:
     table("sakimori, HTTP, a connection each", (short_rate, short_cpu), short, None, 0)
     table("sakimori, HTTP, connections kept", (kept_rate, kept_cpu), kept, None, 0)
     print(f"{'  HTTP in all':40} {'':>20} {short + kept:>9,} {logged:>9,}")
+    seen = rows(logs, "https")
+    table("sakimori, HTTPS, a handshake each", (shaken_rate, shaken_cpu), shaken, seen, 0)
     print(f"  memory at most {memory} MB; gaps in the log: {len(problems(folder / 'log'))}")
 
 

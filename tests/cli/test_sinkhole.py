@@ -14,6 +14,7 @@ import dns.message
 import pytest
 
 import sakimori
+from sakimori.app import sinkholing
 from sakimori.cli import main
 from sakimori.takedown.sinkhole.log import Journal, problems
 
@@ -78,6 +79,15 @@ def test_a_log_is_checked(capsys: Any, monkeypatch: Any, tmp_path: Path) -> None
     code, out, err = run(capsys, monkeypatch, "sinkhole", "check", tmp_path)
     assert (code, "did not end" in out, "problems: 1" in err) == (1, True, True)
     assert run(capsys, monkeypatch, "sinkhole", "check", tmp_path / "none")[0] == 3
+
+
+def test_hits_that_were_missed_are_a_failure(capsys: Any, monkeypatch: Any, tmp_path: Path) -> None:
+    monkeypatch.setattr(sinkholing, "sink", lambda *_, **__: sinkholing.Ended("stop", 5, 5, 7))
+    words = ("sinkhole", "run", *WHO, "--dns", 0, "--log", tmp_path, "--approved-by", "A")
+    code, out, err = run(capsys, monkeypatch, *words)
+    assert code == 6
+    assert "missed" in out
+    assert "7 hits came while the log could not be written" in err
 
 
 class Asker(threading.Thread):

@@ -118,6 +118,20 @@ def test_a_full_disk_is_told_of_and_what_was_missed_is_counted(
     assert "8 hits were not answered" in said[-1]
 
 
+def test_a_log_that_cannot_be_ended_in_order_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    journal = Journal(tmp_path, "s1")
+    journal.on_trouble = said.append
+    disk = Disk(monkeypatch)
+    disk.full = True
+    assert not hit(journal, 3)
+    journal.close()
+    assert said[-1] == "the log ends without its count; 3 hits are not in it"
+    assert any("did not end" in told for told in problems(tmp_path))
+
+
 def test_when_no_new_file_can_be_made_the_old_one_is_used_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

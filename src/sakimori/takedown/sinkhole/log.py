@@ -117,9 +117,12 @@ class Journal:
         """Write how many lines there are, sync and close."""
         if self._file < 0:
             return
+        self._tried = 0.0  # one last try, however soon
         if not self.trouble or self._recovers(time.time(), 0):
             self.event(kind, last=self.number, hits=self.lines, missed=self.missed, **fields)
             self.sync()
+        if self.trouble:
+            self.on_trouble(f"the log ends without its count; {self.missed} hits are not in it")
         os.close(self._file)
         self._file = -1
 
