@@ -122,6 +122,8 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "lake compact", "lake retain", "lake verify", "letter", "notices", "notify", "simulate",
         "spam-days", "sql", "tables", "visits",
         "lake retain", "lake verify", "simulate", "size", "spam-days", "sql", "tables",
+        "lake retain", "lake verify", "simulate", "sinkhole check", "sinkhole config",
+        "sinkhole run", "spam-days", "sql", "tables",
     ]  # fmt: skip
 
 

@@ -60,15 +60,33 @@ ZEEK = {"ts": 1700000000.25, "uid": "C1", "id.orig_h": "10.0.0.5", "id.orig_p": 
 NFDUMP = {"t_first": "2024-05-01T10:00:00.000", "t_last": "2024-05-01T10:00:01.000", "proto": 6,
           "src4_addr": "10.0.0.5", "dst4_addr": "203.0.113.9", "src_port": 50000, "dst_port": 443,
           "in_packets": 5, "in_bytes": 500}  # fmt: skip
+# dnstap: a client's question for the name bad over UDP, from 192.0.2.7 port 50000.
+QUESTION = b"\x12\x34\1\0\0\1\0\0\0\0\0\0\3bad\0\0\1\0\1"
+MESSAGE = (
+    b"\x08\5\x10\1\x18\1\x22\4\xc0\0\2\7\x2a\4\x7f\0\0\1\x30\xd0\x86\3\x38\x35"
+    b"\x40\x80\xe2\xcf\xaa\6\x52" + bytes([len(QUESTION)]) + QUESTION
+)
+DNSTAP = b"\x0a\x08sinkhole\x78\1\x72" + bytes([len(MESSAGE)]) + MESSAGE
 # One small file of each format, by the name of the reader that must know it.
 SAMPLES = {
     "pcap": struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
     + struct.pack("<IIII", 1700000000, 0, 14, 14) + bytes(14),
     "nfcapd": b"\x0c\xa5\x02\x00" + bytes(136),
+    "dnstap": b"\0\0\0\0\0\0\0\x22\0\0\0\2\0\0\0\1\0\0\0\x16protobuf:dnstap.Dnstap"
+    + struct.pack("!I", len(DNSTAP)) + DNSTAP,
     "zeek-tsv": lines(
         r"#separator \x09", "#set_separator\t,", "#empty_field\t(empty)", "#unset_field\t-",
         "#path\tconn", "#fields\t" + "\t".join(ZEEK), "\t".join(map(str, ZEEK.values())),
     ),
+    "sinkhole": lines(json.dumps({
+        "sinkhole": "s1", "uid": "r-1", "ts": "2024-05-01T10:00:00.123Z", "src_ip": "192.0.2.7",
+        "src_port": 50000, "dst_ip": "203.0.113.9", "dst_port": 53, "proto": "udp",
+        "service": "dns", "name": "bad.example", "qtype": "A", "established": False,
+    })),
+    "nginx-sinkhole": lines(json.dumps({
+        "nginx_sinkhole": "s1", "uid": "a1", "time": "1714557600.123", "src_ip": "192.0.2.7",
+        "scheme": "http", "host": "bad.example", "method": "GET", "status": "404", "bytes": "78",
+    })),
     "suricata-eve": lines(json.dumps({
         "timestamp": "2024-05-01T10:00:00.000000+0000", "event_type": "flow", "flow_id": 1,
         "src_ip": "10.0.0.5", "dest_ip": "203.0.113.9", "proto": "TCP",
@@ -98,6 +116,13 @@ SAMPLES = {
     "exim": lines(
         "2024-05-01 10:00:00 1qABCD-000123-4x <= amy@example.org H=pc7 [192.0.2.7] P=esmtp S=1234",
         "2024-05-01 10:00:01 1qABCD-000123-4x => bob@example.net R=dnslookup T=remote_smtp",
+    ),
+    "bind-query": lines(
+        "01-May-2024 10:00:00.123 queries: info: client @0x7f1 192.0.2.7#50000 (bad.example):"
+        " view sinkhole: query: bad.example IN A +E(0)K (203.0.113.9)",
+    ),
+    "unbound-replies": lines(
+        "[1714557600] sinkhole[1:0] info: 192.0.2.7 bad.example. A IN NOERROR 0.000000 1 45",
     ),
     "parquet": parquet(),
     "csv": lines(

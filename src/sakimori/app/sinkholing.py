@@ -10,6 +10,7 @@ import json
 import os
 import pwd
 import resource
+import signal
 import sys
 import tomllib
 from contextlib import suppress
@@ -23,6 +24,7 @@ from sakimori.takedown.sinkhole.config import settings_of
 from sakimori.takedown.sinkhole.log import Journal, problems
 from sakimori.takedown.sinkhole.secret import key_of
 from sakimori.takedown.sinkhole.server import Server, Sockets, listed, run, seal
+from sakimori.takedown.sinkhole.tls import context_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 KEY_FILE = "secret.key"
+_OTHER_FILES = 100  # that are no connections
 _INHERITED = "SINKHOLE_SOCKETS"  # not SAKIMORI_: it is no setting, but our own word to ourselves
 # What can be sent, by the names that the log uses; `takedown.sinkhole.replies` makes them.
 REPLIES = (
@@ -128,10 +131,11 @@ def sink(
     lacking = needs(settings, public=public, now=datetime.now(UTC))
     if lacking:
         raise RefusedError(f"not run: it needs {'; '.join(lacking)}")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be heeded; else it would kill
     sockets = Sockets(settings, _inherited())
     try:
         _become(settings.sinkhole.run_as)
-        _raise_files()
+        _raise_files(settings.limits.connections, say)
         home = state or settings.log.folder / ".state"
         key = key_of(home / KEY_FILE)
         journal = _journal(settings, say)
@@ -163,6 +167,12 @@ def server_files(
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the files of another server's configuration, and what it cannot do. See `servers`."""
     return servers.configuration(server, settings, folder), servers.LIMITS[server]
+
+
+def certificate(settings: Settings, folder: Path) -> Path:
+    """Make the sinkhole's own certificate in a folder, if it has none, for a server to use."""
+    context_of(folder, settings.sinkhole)
+    return folder / "sinkhole.pem"
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
@@ -220,6 +230,7 @@ def _inherited() -> dict[str, int]:
 
 def _again(sockets: Sockets) -> None:
     """Become a fresh process of the same command, with the sockets open all the while."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # this lasts into the fresh process
     told = os.environ | {_INHERITED: json.dumps(sockets.inheritable())}
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], told)  # noqa: S606 - ourselves
 
@@ -237,8 +248,10 @@ def _become(user: str) -> None:
     os.setuid(found.pw_uid)
 
 
-def _raise_files() -> None:
+def _raise_files(connections: int, say: Callable[[str], None]) -> None:
     """Allow as many open files as the system does: each connection is one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if 0 <= most < connections + _OTHER_FILES:
+        say(f"only {most} files may be open, too few for {connections} connections: see ulimit -n")

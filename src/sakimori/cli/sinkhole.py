@@ -11,6 +11,7 @@ import typer
 from sakimori.cli import _output as out
 from sakimori.cli._app import As, Format, InWorkspace
 from sakimori.cli._app import sinkhole as group
+from sakimori.errors import PartFailedError
 
 _ZONES = Annotated[
     list[str] | None,
@@ -93,6 +94,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         lambda: sinkholing.load(file, given), workspace, public=public, say=out.say
     )
     out.print_rows([asdict(ended)], form, ("why", "answered", "logged", "missed"))
+    if ended.missed:
+        raise PartFailedError(
+            f"{ended.missed} hits came while the log could not be written; they were not answered",
+            hint="make room where the log is, or rotate its files away sooner",
+        )
 
 
 @group.command(
@@ -132,7 +138,10 @@ def config(  # noqa: PLR0913, PLR0917 - one parameter per option
         if show:
             print(f"# ---- {name}\n{text}", end="")
     if not show:
-        for path in sinkholing.write_files(folder, files):
+        paths = sinkholing.write_files(folder, files)
+        if server == "nginx" and settings.ports.https is not None:
+            paths.append(sinkholing.certificate(settings, folder))
+        for path in paths:
             out.say(f"written: {path}")
     for words in limits:
         out.say(f"note: {words}")

@@ -59,14 +59,15 @@ class Captures:
 def without_secrets(body: bytes, kind: str) -> bytes | None:
     """Return a body without what looks like credentials; None: it cannot be told apart.
 
-    Form and JSON fields whose names speak of passwords, tokens, logins and the like are left out.
+    Form and JSON fields that speak of passwords, tokens, logins and the like are left out.
     Of other kinds a body is kept only when no such word is in it.
     """
     kind = kind.partition(";")[0].strip().lower()
     try:
         if kind == "application/x-www-form-urlencoded":
             fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_FIELDS)
-            return urlencode([(k, v) for k, v in fields if not SECRET.search(k + v)]).encode()
+            plain = [pair for pair in fields if not any(map(SECRET.search, pair))]
+            return urlencode(plain).encode()
         if kind.endswith("json"):
             return orjson.dumps(_cleaned(orjson.loads(body), 0))
     except (ValueError, RecursionError):
@@ -81,4 +82,4 @@ def _cleaned(value: Any, depth: int) -> Any:
         return {k: _cleaned(v, depth + 1) for k, v in value.items() if not SECRET.search(k)}
     if isinstance(value, list):
         return [_cleaned(item, depth + 1) for item in value]
-    return value
+    return None if isinstance(value, str) and SECRET.search(value) else value

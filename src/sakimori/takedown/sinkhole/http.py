@@ -60,9 +60,11 @@ class Talk:
             self._head += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, _TooMuchError):
+                raise error.__context__ or error from None  # ours, not the caller's
             self._refuse()
-        except (httptools.HttpParserError, _TooMuchError):
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._refuse()
         if self._in_head and self._head > self._limits.header_bytes and not self.is_over:
             self._refuse()
@@ -111,6 +113,7 @@ class Talk:
         self._in_head = True
         self._head = 0
         keeps = self._parser.should_keep_alive() and self._requests < self._limits.requests
+        keeps = keeps and not self._station.is_ending
         if method == "CONNECT":
             self._refuse()
             return

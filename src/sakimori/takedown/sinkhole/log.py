@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _RETRY = 1.0  # seconds between two tries when the disk is full
+_LAST_BYTES = 4_096  # more than an event's line
 _NAME = re.compile(r"sinkhole-[0-9]{8}T[0-9]{6}-[0-9a-f]{8}-[0-9]{5}\.jsonl")
 
 
 class Journal:
-    """An append-only log of one process. Not for several threads, but for `sync`."""
+    """An append-only log of one process, written by one thread."""
 
     def __init__(
         self,
@@ -92,19 +93,36 @@ class Journal:
         return self._write(orjson.dumps(line | {"format": FORMAT, **fields}) + b"\n")
 
     def sync(self) -> None:
-        """Bring what was written onto the disk. May be called from another thread."""
-        try:
-            os.fsync(self._file)
-        except OSError as error:
-            self._alarm(error)
+        """Bring what was written onto the disk."""
+        self.later()()
+
+    def later(self) -> Callable[[], None]:
+        """Return what brings it onto the disk, to be called from another thread.
+
+        It has its own handle, as the file may be closed by then.
+        """
+        handle = os.dup(self._file)
+
+        def sync() -> None:
+            try:
+                os.fsync(handle)
+            except OSError as error:
+                self._alarm(error)
+            finally:
+                os.close(handle)
+
+        return sync
 
     def close(self, kind: str = "stop", **fields: Any) -> None:
         """Write how many lines there are, sync and close."""
         if self._file < 0:
             return
+        self._tried = 0.0  # one last try, however soon
         if not self.trouble or self._recovers(time.time(), 0):
             self.event(kind, last=self.number, hits=self.lines, missed=self.missed, **fields)
             self.sync()
+        if self.trouble:
+            self.on_trouble(f"the log ends without its count; {self.missed} hits are not in it")
         os.close(self._file)
         self._file = -1
 
@@ -189,6 +207,22 @@ def _second(whole: int) -> str:
     if _LAST[0] != whole:
         _LAST = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
     return _LAST[1]
+
+
+def finished(folder: Path) -> list[Path]:
+    """Return the log files that are never written again: those that end with `rotate` or `stop`.
+
+    They can be sealed as evidence; the others still grow, or ended when the process was killed.
+    """
+    found = []
+    for path in sorted(folder.glob("sinkhole-*.jsonl")):
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _LAST_BYTES))
+            last = _row((file.read().splitlines(keepends=True) or [b""])[-1]) or {}
+        if last.get("event") in ("rotate", "stop"):
+            found.append(path)
+    return found
 
 
 def problems(folder: Path) -> list[str]:

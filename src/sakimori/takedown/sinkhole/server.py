@@ -141,6 +141,7 @@ class Server:
     async def start(self) -> None:
         """Begin to answer."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self.on_fault)
         capture = self.settings.capture
         captures = Captures(capture, self.settings.sinkhole.sensor) if capture else None
         self.station = Station(self.settings, self._key, self.journal, loop, captures)
@@ -206,7 +207,11 @@ class Server:
 
     async def _drain(self) -> None:
         until = time.monotonic() + self.settings.log.drain_seconds
+        self.station.is_ending = True
         while self.station.calls and time.monotonic() < until:
+            self.station.outbox.flush()
+            for call in [call for call in self.station.calls if call.is_idle]:
+                call.say_goodbye()
             await asyncio.sleep(0.02)
         for call in list(self.station.calls):
             call.hang_up()
@@ -232,7 +237,7 @@ class Server:
             self.station.log_excess()
             if time.monotonic() - synced >= self.settings.log.sync_seconds:
                 synced = time.monotonic()
-                await loop.run_in_executor(None, self.journal.sync)
+                await loop.run_in_executor(None, self.journal.later())
             if end and time.time() >= end.timestamp():
                 self.end("expired")
 
@@ -273,7 +278,6 @@ def run(server: Server, on_start: Callable[[], None], may_restart: Callable[[], 
 
     async def main() -> str:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(server.on_fault)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.end, "stop")
         loop.add_signal_handler(

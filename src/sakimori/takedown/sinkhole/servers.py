@@ -31,11 +31,11 @@ LIMITS: Mapping[str, tuple[str, ...]] = {
     ),
     "unbound": (
         "Its log has neither the caller's port nor parts of a second: use dnstap for evidence.",
+        "Its answers bear the flag RA, though it never recurses.",
         "The user that Unbound becomes must be able to write into the folder.",
         "dnstap goes to a socket; run: fstrm_capture -t protobuf:dnstap.Dnstap -u SOCKET -w FILE",
     ),
     "nginx": (
-        "Make the folder body in it, and sinkhole.pem with key and certificate of your own.",
         "Handshakes that fail are not logged, nor JA4, nor a hash of path or bot identifier.",
     ),
 }
@@ -253,7 +253,7 @@ http {{
     log_format sinkhole escape=json '{{"nginx_sinkhole":"{identity.sensor}",{line}}}';
     access_log {folder}/hits.log sinkhole;
     server_tokens off;
-    client_body_temp_path {folder}/body;
+    client_body_temp_path {folder}/unused;
     client_body_in_file_only off;
     client_body_buffer_size 64k;
     client_max_body_size {limits.body_bytes};

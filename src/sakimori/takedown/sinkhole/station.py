@@ -104,6 +104,7 @@ class Station:
         self.excess = Excess()
         self._truncates = settings.privacy.truncate
         self.calls: set[Any] = set()  # open connections, to be ended when it stops
+        self.is_ending = False
 
     def caller(self, address: str) -> str:
         """Return the address as it is logged."""
@@ -138,7 +139,8 @@ class Station:
                 now,
                 {
                     "src_ip": self.caller(caller) if caller else None, "dst_ip": address,
-                    "dst_port": port, "proto": proto, "service": service, "established": False,
+                    "dst_port": port, "proto": proto, "service": service,
+                    "established": proto == "tcp" and service != "https",
                     "outcome": "limited", "count": count, "truncated": self.truncated,
                 },
             )  # fmt: skip

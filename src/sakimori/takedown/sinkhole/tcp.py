@@ -25,6 +25,7 @@ class Call(asyncio.Protocol):
         self.transport: Any = None  # asyncio's or uvloop's; None: not admitted, or gone
         self.received = 0  # bytes since the last row
         self.rows = 0
+        self.is_over = False  # it is to be closed: what still comes is not read
         self._address = ""
         self._timer: asyncio.TimerHandle | None = None
         self.ends: dict[str, Any] = {}
@@ -75,6 +76,16 @@ class Call(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it said something whole, and nothing since."""
+        return self.rows > 0 and not self.received
+
+    def say_goodbye(self) -> None:
+        """Close when all is sent."""
+        if self.transport is not None:
+            self.transport.close()
+
     def over(self, outcome: str) -> None:
         """Leave a row for a request that did not come to its end, or a connection without any."""
         if self.received or not self.rows:
@@ -91,6 +102,7 @@ class Call(asyncio.Protocol):
         told = self.ends | {"bytes": self.received} | fields
         self.received = 0
         self.rows += 1
+        self.is_over = self.is_over or close
         self.station.outbox.put(time.time(), told, channel, reply, close)
 
 
@@ -137,6 +149,8 @@ class DnsCall(Call):
 
     def data_received(self, data: bytes) -> None:
         """Answer every whole message."""
+        if self.is_over:
+            return
         self._held += data
         while self.transport is not None and len(self._held) >= 2:
             length = self._held[0] << 8 | self._held[1]

@@ -13,8 +13,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sakimori.readers._ja4 import client_hello, ja4
-from sakimori.readers._pcap_bytes import MalformedError
 from sakimori.takedown.sinkhole.http import Talk
 from sakimori.takedown.sinkhole.tcp import Call
 
@@ -45,7 +43,7 @@ class TlsCall(Call):
 
     def data_received(self, data: bytes) -> None:
         """Look at the hello, then let OpenSSL go on as far as it can."""
-        if self.transport is None:
+        if self.transport is None or self.is_over:
             return
         if self._hello is not None:
             self._look(data)
@@ -89,6 +87,10 @@ class TlsCall(Call):
         if self.transport is not None:
             self.transport.close()
 
+    def say_goodbye(self) -> None:
+        """Say it within TLS too."""
+        self.close()
+
     def abort(self) -> None:
         """Close at once."""
         self.hang_up()
@@ -101,9 +103,8 @@ class TlsCall(Call):
             if body is None and len(self._hello) < _LONGEST_HELLO:
                 return
             if body is not None:
-                hello = client_hello(body)
-                self._told |= {"server_name": hello.server_name, "ja4": ja4(hello)}
-        except MalformedError:
+                self._told |= print_of(body)
+        except ValueError:
             pass
         self._hello = None  # type: ignore[assignment]
 
@@ -138,24 +139,33 @@ class TlsCall(Call):
             self.transport.write(data)
 
 
+def print_of(body: bytes) -> dict[str, str | None]:
+    """Return the name and the JA4 print of a ClientHello. Raises ValueError for what is none."""
+    # Slow to import, and a sinkhole without https has no need of it.
+    from sakimori.readers._ja4 import client_hello, ja4  # noqa: PLC0415
+
+    hello = client_hello(body)
+    return {"server_name": hello.server_name, "ja4": ja4(hello)}
+
+
 def hello_of(data: bytes) -> bytes | None:
     """Return the body of the ClientHello that a connection begins with; None: it is not whole yet.
 
-    A hello may be cut into several records. Raises MalformedError for what is no hello.
+    A hello may be cut into several records. Raises ValueError for what is no hello.
     """
     message, at = b"", 0
     while len(data) - at >= 5:
         kind, length = data[at], data[at + 3] << 8 | data[at + 4]
         if kind != _HANDSHAKE or not 0 < length <= _LONGEST_HELLO:
-            raise MalformedError("no handshake record")
+            raise ValueError("no handshake record")
         message += data[at + 5 : at + 5 + length]
         at += 5 + length
     if not message:
         if data and data[0] != _HANDSHAKE:
-            raise MalformedError("no handshake record")
+            raise ValueError("no handshake record")
         return None
     if message[0] != _CLIENT_HELLO:
-        raise MalformedError("no client hello")
+        raise ValueError("no client hello")
     length = int.from_bytes(message[1:4], "big")
     return message[4 : 4 + length] if len(message) >= max(4 + length, 5) else None
 
@@ -166,6 +176,8 @@ def context_of(folder: Path, identity: Identity) -> ssl.SSLContext:
     Old versions and ciphers are accepted: an old bot's call must be seen, and nothing sent is
     secret.
     """
+    with suppress(ValueError):  # so that the first caller need not wait for the import
+        print_of(b"")
     path = folder / "sinkhole.pem"
     if not path.exists():
         _write_certificate(path, identity)

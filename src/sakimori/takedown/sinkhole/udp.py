@@ -50,7 +50,12 @@ class UdpPort:
                 continue
             now = time.time()
             take(data, peer, now, lines, replies)
-        if not lines or self._station.journal.commit("".join(lines).encode(), len(lines)):
+        journal = self._station.journal
+        if lines:
+            written = journal.commit("".join(lines).encode(), len(lines))
+        else:
+            written = not journal.trouble
+        if written:
             self._send(replies)
 
     def _take(
