@@ -100,7 +100,7 @@ def looks_like(header: Sequence[str]) -> bool:
     if "timestamp" not in names:
         return False
     if any(subject in names for subject in _SUBJECTS):
-        ends = {sign for sign in _SIGNS for name in names if name == sign or name[-4:] == sign[-4:]}
+        ends = {sign for sign in _SIGNS for name in names if f"_{name}".endswith(f"_{sign}")}
         if len(ends & {"geo", "asn"}) == 2 and len(names & _MARKS) + len(ends) > 3:
             return True
     best = _nearest(frozenset(names), types())
@@ -121,7 +121,9 @@ def match(header: Sequence[str], path: str, schema: Mapping[str, ReportType] | N
     if named and _agrees(named, names, nearest):
         return Match(named, tuple(_drift(named, header, from_schema=bool(schema))))
     if not nearest or _likeness(names, nearest[0].columns) < _LIKE:
-        return Match(UNKNOWN, ("the columns are of no report type that is known here",))
+        new = sorted(names - vocabulary())
+        told = f"; no known type has: {_listed(new)}" if new else ""
+        return Match(UNKNOWN, (f"the columns are of no report type that is known here{told}",))
     found = nearest[0] if len(nearest) == 1 else _common(nearest)
     return Match(found, tuple(_drift(found, header, from_schema=bool(schema))))
 

@@ -50,7 +50,9 @@ class _Layout:
 def recognises(source: Source) -> bool:
     """Whether the header follows a known vocabulary and has what one of our tables needs."""
     headers = _headers(source.head)
-    if any(looks_like(header) for header, _ in headers):  # Shadowserver's have a reader of their own
+    if any(
+        looks_like(header) for header, _ in headers
+    ):  # Shadowserver's have a reader of their own
         return False
     return any(known(header) for header, _ in headers)
 

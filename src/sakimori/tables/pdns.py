@@ -34,9 +34,7 @@ PDNS = Table(
             names={"cof": "rdata"},
         ),
         Column("first_seen", TIME, "when it was first seen", names={"cof": "time_first"}),
-        Column(
-            "count", LONG, "how often it was seen between the two", names={"cof": "count"}
-        ),
+        Column("count", LONG, "how often it was seen between the two", names={"cof": "count"}),
         Column("bailiwick", TEXT, "the zone whose servers said so", names={"cof": "bailiwick"}),
         Column("sensor", TEXT, "which sensor saw it", names={"cof": "sensor_id"}),
         Column("origin", TEXT, "who collects it", names={"cof": "origin"}),
