@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from sakimori.errors import SourceError
 from sakimori.readers import _zeek
+from sakimori.readers._abuse import MEANINGS, as_extra, meaning
 from sakimori.readers._columns import UTC_TIME, Check, addresses, by_value, flat, real, times, whole
 from sakimori.readers._contract import schema_of
 from sakimori.readers._flows import protocol
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 NULLS = ("", "-", "(empty)", "NULL", "null", "NaN", "nan", "None", "\\N")
 TABLE, TIME_FORMAT = "table", "time_format"
-_VOCABULARIES = ("eve", "ipfix", "ecs", "ocsf")
+_VOCABULARIES = ("eve", "ipfix", "ecs", "ocsf", "intelmq", "cof")
 # What a file must have to be this table: all of the first, one of the second.
 _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "conn": (("ts", "src_ip", "dst_ip"), ("dst_port", "proto", "duration", "src_bytes")),
@@ -43,10 +44,12 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ssh": (("ts", "src_ip"), ("auth_success", "auth_attempts", "hassh")),
     "files": (("ts",), ("sha256", "sha1", "md5")),
     "alert": (("ts", "src_ip"), ("signature_id",)),
+    "event": (("ts", "category"), ("src_ip", "name", "url")),
+    "pdns": (("ts", "name", "rdata"), ("rrtype",)),
 }
 _ZEEK_LOGS = ("conn", "dns", "http", "ssl", "x509", "smtp", "irc", "ssh", "files")
 _DURATIONS = {"ecs": 1e-9, "ocsf": 1e-3}  # ECS counts nanoseconds, OCSF milliseconds
-_NAMES = ("query", "host", "server_name")  # lower case, no final dot
+_NAMES = ("query", "host", "server_name", "hostname")  # lower case, no final dot
 _LOWER = ("service", "sender", "md5", "sha1", "sha256")
 _ADDRESSES = ("src_ip", "dst_ip")
 _PORTS = ("src_port", "dst_port")
@@ -186,15 +189,32 @@ def values(
         if field.name not in plan.theirs:
             continue
         given = flat(read[plan.theirs[field.name]])
+        text = given if pa.types.is_string(given.type) else _as_text(given)
+        if plan.table == "event" and field.name in MEANINGS:  # a feed's word, as ours
+            ours[field.name] = meaning(field.name, text)
+            continue
         value, noun = _value(given, field, plan, zone)
         ours[field.name] = value
-        text = given if pa.types.is_string(given.type) else _as_text(given)
         checks.append(Check(plan.theirs[field.name], text, value, noun, field.name == "ts"))
     return ours, checks
 
 
+def extra_of(plan: Plan, read: Mapping[str, Any], length: int) -> dict[str, pa.Array]:
+    """Return, for abuse events, the columns that have no place in the table as `extra`.
+
+    A feed's own words for what ours say in other words are kept there too.
+    """
+    if plan.table != "event" or "extra" in plan.theirs:
+        return {}
+    used = {theirs for ours, theirs in plan.theirs.items() if ours not in MEANINGS}
+    rest = {name: _as_text(flat(column)) for name, column in read.items() if name not in used}
+    return {"extra": as_extra(rest, length)}
+
+
 def _as_text(column: pa.Array) -> pa.Array:
     """Return a column as text, to be shown; what has no text is shown as "?"."""
+    if pa.types.is_string(column.type):
+        return column
     try:
         return column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
