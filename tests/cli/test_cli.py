@@ -105,7 +105,8 @@ FORMATS = ["table", "json", "csv"]
 
 def test_the_commands_are_those_of_the_reference() -> None:
     assert EVERY == [
-        "allow add", "allow list", "allow remove", "botnets", "controllers", "demo", "explain",
+        "allow add", "allow list", "allow remove", "botnets", "controllers", "demo", "events",
+        "explain",
         "findings", "hosts", "hunt", "import", "intel import", "intel list", "lake compact",
         "lake retain", "lake verify", "simulate", "spam-days", "sql", "tables",
     ]  # fmt: skip

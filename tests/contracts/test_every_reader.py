@@ -60,6 +60,12 @@ ZEEK = {"ts": 1700000000.25, "uid": "C1", "id.orig_h": "10.0.0.5", "id.orig_p": 
 NFDUMP = {"t_first": "2024-05-01T10:00:00.000", "t_last": "2024-05-01T10:00:01.000", "proto": 6,
           "src4_addr": "10.0.0.5", "dst4_addr": "203.0.113.9", "src_port": 50000, "dst_port": 443,
           "in_packets": 5, "in_bytes": 500}  # fmt: skip
+XARF = {"xarf_version": "4.2.0", "report_id": "550e8400-e29b-41d4-a716-446655440000",
+        "timestamp": "2024-05-01T10:00:00Z", "source_identifier": "192.0.2.5",
+        "category": "infrastructure", "type": "botnet", "c2_server": "c2.example"}  # fmt: skip
+N6 = {"id": "0123456789abcdef0123456789abcdef", "source": "example.feed", "category": "bots",
+      "restriction": "public", "confidence": "low", "time": "2024-05-01T10:00:00Z",
+      "address": [{"ip": "192.0.2.5", "cc": "JP", "asn": 64500}], "origin": "sinkhole"}  # fmt: skip
 # One small file of each format, by the name of the reader that must know it.
 SAMPLES = {
     "pcap": struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
@@ -99,6 +105,22 @@ SAMPLES = {
         "2024-05-01 10:00:00 1qABCD-000123-4x <= amy@example.org H=pc7 [192.0.2.7] P=esmtp S=1234",
         "2024-05-01 10:00:01 1qABCD-000123-4x => bob@example.net R=dnslookup T=remote_smtp",
     ),
+    "shadowserver": lines(
+        '"timestamp","protocol","src_ip","src_port","src_asn","src_geo","src_naics","severity",'
+        '"dst_ip","infection","family","tag","http_url","http_host"',
+        '"2024-05-01 10:00:00","tcp","192.0.2.5",50000,64500,"JP",517311,"critical","203.0.113.9",'
+        '"mirai",,"mirai;""x""","/gate\nline two","c2.example"',
+    ),
+    "xarf": lines(json.dumps(XARF, indent=1)),
+    "intelmq-json": lines(json.dumps({
+        "classification.type": "infected-system", "source.ip": "192.0.2.5",
+        "time.source": "2024-05-01T10:00:00+00:00", "feed.name": "example",
+    })),
+    "n6-json": json.dumps([N6, N6]).encode(),
+    "pdns-cof": lines(json.dumps({
+        "rrname": "c2.example.", "rrtype": "A", "rdata": ["192.0.2.5", "192.0.2.6"],
+        "time_first": 1714557600, "time_last": 1714561200, "count": 3,
+    })),
     "parquet": parquet(),
     "csv": lines(
         "ts,uid,src_ip,src_port,dst_ip,dst_port,proto",

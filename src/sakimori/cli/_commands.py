@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sakimori.cli import allow, explain, hunt, intel, lake, simulate, tables, views
+from sakimori.cli import allow, events, explain, hunt, intel, lake, simulate, tables, views
 
-__all__ = ["allow", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]
+__all__ = ["allow", "events", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]

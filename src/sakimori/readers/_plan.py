@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -57,12 +57,16 @@ _PORTS = ("src_port", "dst_port")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`theirs` maps our columns of `table` to the file's; `duration` is the unit in seconds."""
+    """`theirs` maps our columns of `table` to the file's; `duration` is the unit in seconds.
+
+    `constants` are columns of ours that have one text in every row: `category = "=bot"` in a map.
+    """
 
     table: str
     theirs: Mapping[str, str]
     time_format: str = "auto"
     duration: float = 1.0
+    constants: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_for(header: Sequence[str], maps: Mapping[str, Mapping[str, str]], where: str = "") -> Plan:
@@ -79,7 +83,7 @@ def plan_for(header: Sequence[str], maps: Mapping[str, Mapping[str, str]], where
     for name, plan in plans.items():
         if not missing[name]:
             theirs = {ours: there[_plain(column)] for ours, column in plan.theirs.items()}
-            return Plan(plan.table, theirs, plan.time_format)
+            return replace(plan, theirs=theirs)
     if found := known(header):
         return found
     columns = ", ".join(header[:40])
@@ -161,13 +165,15 @@ def _mapped(name: str, given: Mapping[str, str], where: str) -> Plan:
                 where=where,
                 hint=_did_you_mean(ours, ours_all),
             )
+    constants = {ours: text[1:] for ours, text in theirs.items() if text.startswith("=")}
     if gaps := [column for column in _NEEDED[table][0] if column not in theirs]:
         raise SourceError(
             f"the column map {name!r} does not say which column is {gaps[0]}",
             where=where,
             hint=f'add {gaps[0]} = "their name" to it',
         )
-    return Plan(table, theirs, given.get(TIME_FORMAT, "auto"))
+    theirs = {ours: column for ours, column in theirs.items() if ours not in constants}
+    return Plan(table, theirs, given.get(TIME_FORMAT, "auto"), constants=constants)
 
 
 def _did_you_mean(word: str, among: Sequence[str]) -> str:
@@ -185,18 +191,28 @@ def values(
     """
     ours: dict[str, pa.Array] = {}
     checks: list[Check] = []
-    for field in schema_of(plan.table):
-        if field.name not in plan.theirs:
+    length = len(next(iter(read.values())))
+    for column in schema_of(plan.table):
+        if column.name in plan.constants:
+            constant = pa.repeat(pa.scalar(plan.constants[column.name], pa.string()), length)
+            ours[column.name] = _constant(constant, column, plan, zone)
+        if column.name not in plan.theirs:
             continue
-        given = flat(read[plan.theirs[field.name]])
+        given = flat(read[plan.theirs[column.name]])
         text = given if pa.types.is_string(given.type) else _as_text(given)
-        if plan.table == "event" and field.name in MEANINGS:  # a feed's word, as ours
-            ours[field.name] = meaning(field.name, text)
+        if plan.table == "event" and column.name in MEANINGS:  # a feed's word, as ours
+            ours[column.name] = meaning(column.name, text)
             continue
-        value, noun = _value(given, field, plan, zone)
-        ours[field.name] = value
-        checks.append(Check(plan.theirs[field.name], text, value, noun, field.name == "ts"))
+        value, noun = _value(given, column, plan, zone)
+        ours[column.name] = value
+        checks.append(Check(plan.theirs[column.name], text, value, noun, column.name == "ts"))
     return ours, checks
+
+
+def _constant(text: pa.Array, column: pa.Field, plan: Plan, zone: str) -> pa.Array:
+    if plan.table == "event" and column.name in MEANINGS:
+        return meaning(column.name, text)
+    return _value(text, column, plan, zone)[0]
 
 
 def extra_of(plan: Plan, read: Mapping[str, Any], length: int) -> dict[str, pa.Array]:
@@ -221,8 +237,8 @@ def _as_text(column: pa.Array) -> pa.Array:
         return pc.if_else(pc.is_valid(column), "?", pa.scalar(None, pa.string()))
 
 
-def _value(given: pa.Array, field: pa.Field, plan: Plan, zone: str) -> tuple[pa.Array, str]:
-    kind, name = field.type, field.name
+def _value(given: pa.Array, column: pa.Field, plan: Plan, zone: str) -> tuple[pa.Array, str]:
+    kind, name = column.type, column.name
     if pa.types.is_timestamp(kind):
         return _time(given, plan.time_format if name == "ts" else "auto", zone), "a time"
     if pa.types.is_list(kind):
