@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sakimori.errors import SourceError
 from sakimori.readers._abuse import as_extra, domain, meaning
 from sakimori.readers._columns import (
     UTC_TIME,
@@ -79,7 +80,7 @@ def recognises(source: Source) -> bool:
 def read(source: Source, options: Options) -> Iterator[Rows | Reject]:
     """Read a report as event rows. Times are UTC, as Shadowserver writes them.
 
-    Raises SourceError when `options.shadowserver_schema` is no schema.
+    Raises SourceError when `options.shadowserver_schema` is no schema, or there is no timestamp.
     """
     layout = _layout(source, options)
     by_time = layout.texts[:1] == layout.theirs.get("ts")
@@ -118,6 +119,12 @@ def _layout(source: Source, options: Options) -> _Layout:
     ) or ("column (1)",)
     there = {name.lower(): name for name in reversed(texts)}
     theirs = _chosen(there, found.type.name)
+    if "ts" not in theirs:
+        raise SourceError(
+            "the header has no timestamp",
+            where=f"{source.name}:1",
+            hint="a report of Shadowserver's begins with a line of column names",
+        )
     used = {names[0] for names in theirs.values()}  # what a later one holds is kept in extra too
     extra = tuple(name for name in texts if name not in used)
     return _Layout(texts, delimiter, theirs, extra, found.type, source.name)
