@@ -216,7 +216,11 @@ def test_what_is_no_schema_is_refused_with_a_hint(tmp_path: Path, content: bytes
 
 
 def test_bad_rows_are_set_aside_with_their_line_and_the_others_kept(read: Read) -> None:
-    several = {**ROW, "http_url": 'one\nand "two"\n2024-05-02 is no beginning', "src_ip": "192.0.2.1"}
+    several = {
+        **ROW,
+        "http_url": 'one\nand "two"\n2024-05-02 is no beginning',
+        "src_ip": "192.0.2.1",
+    }
     good = text([several])
     bad = (
         '"2024-05-01 10:00:01","tcp","nonsense"' + ',""' * 13 + "\n"
