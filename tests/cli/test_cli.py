@@ -111,6 +111,8 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "allow add", "allow list", "allow remove", "botnets", "controllers", "demo",
         "evidence add", "evidence custody", "evidence export", "evidence init", "evidence list",
         "evidence new-key", "evidence seal", "evidence stamp", "evidence verify", "explain",
+        "allow add", "allow list", "allow remove", "botnets", "controllers", "demo", "events",
+        "explain",
         "findings", "hosts", "hunt", "import", "intel import", "intel list", "lake compact",
         "lake retain", "lake verify", "plan", "simulate", "spam-days", "sql", "tables",
         "allow add", "allow list", "allow remove", "botnets", "controllers", "demo", "effect",

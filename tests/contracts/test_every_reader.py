@@ -67,6 +67,12 @@ MESSAGE = (
     b"\x40\x80\xe2\xcf\xaa\6\x52" + bytes([len(QUESTION)]) + QUESTION
 )
 DNSTAP = b"\x0a\x08sinkhole\x78\1\x72" + bytes([len(MESSAGE)]) + MESSAGE
+XARF = {"xarf_version": "4.2.0", "report_id": "550e8400-e29b-41d4-a716-446655440000",
+        "timestamp": "2024-05-01T10:00:00Z", "source_identifier": "192.0.2.5",
+        "category": "infrastructure", "type": "botnet", "c2_server": "c2.example"}  # fmt: skip
+N6 = {"id": "0123456789abcdef0123456789abcdef", "source": "example.feed", "category": "bots",
+      "restriction": "public", "confidence": "low", "time": "2024-05-01T10:00:00Z",
+      "address": [{"ip": "192.0.2.5", "cc": "JP", "asn": 64500}], "origin": "sinkhole"}  # fmt: skip
 # One small file of each format, by the name of the reader that must know it.
 SAMPLES = {
     "pcap": struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
@@ -124,6 +130,22 @@ SAMPLES = {
     "unbound-replies": lines(
         "[1714557600] sinkhole[1:0] info: 192.0.2.7 bad.example. A IN NOERROR 0.000000 1 45",
     ),
+    "shadowserver": lines(
+        '"timestamp","protocol","src_ip","src_port","src_asn","src_geo","src_naics","severity",'
+        '"dst_ip","infection","family","tag","http_url","http_host"',
+        '"2024-05-01 10:00:00","tcp","192.0.2.5",50000,64500,"JP",517311,"critical","203.0.113.9",'
+        '"mirai",,"mirai;""x""","/gate\nline two","c2.example"',
+    ),
+    "xarf": lines(json.dumps(XARF, indent=1)),
+    "intelmq-json": lines(json.dumps({
+        "classification.type": "infected-system", "source.ip": "192.0.2.5",
+        "time.source": "2024-05-01T10:00:00+00:00", "feed.name": "example",
+    })),
+    "n6-json": json.dumps([N6, N6]).encode(),
+    "pdns-cof": lines(json.dumps({
+        "rrname": "c2.example.", "rrtype": "A", "rdata": ["192.0.2.5", "192.0.2.6"],
+        "time_first": 1714557600, "time_last": 1714561200, "count": 3,
+    })),
     "parquet": parquet(),
     "csv": lines(
         "ts,uid,src_ip,src_port,dst_ip,dst_port,proto",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import glob
 import hashlib
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from sakimori.app import tending
 from sakimori.errors import SourceError
@@ -70,7 +73,8 @@ class Importer:
         """
         self.lake.sweep({part.path for part in self.store.parts()})
         readers = tuple(load_all().values())
-        return [self._one(path, readers) for path in expand(paths)]
+        with _given_back():
+            return [self._one(path, readers) for path in expand(paths)]
 
     def _one(self, path: Path | None, readers: Sequence[Reader]) -> Outcome:
         name = name_of(path) if path else "-"
@@ -184,6 +188,20 @@ class Importer:
         elif record.path == source.name:  # a format that is read whole: read it again
             return _Known(record)
         return _Known()
+
+
+@contextmanager
+def _given_back() -> Iterator[None]:
+    """Let Arrow take memory from the system and give it back.
+
+    Its own allocator keeps what was freed: 35 MB more at the peak, on a report of a million rows.
+    """
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
 
 
 def _says_nothing(reader: Reader, taken: _Taken) -> bool:

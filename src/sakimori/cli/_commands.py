@@ -62,3 +62,6 @@ __all__ = [
 from sakimori.cli import allow, explain, hunt, intel, lake, simulate, size, tables, views
 
 __all__ = ["allow", "explain", "hunt", "intel", "lake", "simulate", "size", "tables", "views"]
+from sakimori.cli import allow, events, explain, hunt, intel, lake, simulate, tables, views
+
+__all__ = ["allow", "events", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]

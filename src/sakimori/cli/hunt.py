@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sakimori.app.workspace import Workspace
 
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
+_EMPTY = "the report says: no events"
 Paths = Annotated[
     list[str], typer.Argument(help="Log files, folders, globs in quotes, or - for stdin.")
 ]
@@ -75,7 +76,7 @@ def import_(
             outcomes = ws.import_(paths, progress)
         rows = [
             {"path": o.path, "format": o.format, "table": table, "rows": rows,
-             "rejected": o.rejected, "note": o.failed or o.skipped or "; ".join(o.warnings)}
+             "rejected": o.rejected, "note": o.failed or o.skipped or _EMPTY * o.empty or "; ".join(o.warnings)}
             for o in outcomes
             for table, rows in (o.added or {"": 0}).items()
         ]  # fmt: skip

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROW_GROUP = 122_880  # what DuckDB reads at a time on one thread
+_GROUP_BYTES = 8 * 1024 * 1024  # wide rows wait in fewer, so that memory stays bounded
 _MOST_OPEN = 64  # days written at once; beyond, the fullest is closed and a new part begun
 # Values hardly repeat, so a dictionary of them costs time and saves nothing.
 _ALL_DIFFERENT = ("ts", "uid", "duration", "rtt", "file_id", "answers", "ttls", "file_ids")
@@ -58,6 +59,7 @@ class _Open:
     path: Path
     waiting: list[pa.RecordBatch] = field(default_factory=list)
     rows: int = 0
+    bytes: int = 0
 
 
 class Lake:
@@ -189,7 +191,8 @@ class PartWriter:
         part = self._open.get(key) or self._begin(key, batch.schema)
         part.waiting.append(batch)
         part.rows += batch.num_rows
-        if part.rows >= ROW_GROUP:
+        part.bytes += batch.get_total_buffer_size()
+        if part.rows >= ROW_GROUP or part.bytes >= _GROUP_BYTES:
             self._flush(part)
 
     def _begin(self, key: tuple[str, str, bool], schema: pa.Schema) -> _Open:
@@ -215,7 +218,8 @@ class PartWriter:
         if part.waiting:
             part.writer.write_table(pa.Table.from_batches(part.waiting), row_group_size=ROW_GROUP)
             part.waiting.clear()
-            part.rows = 0
+            part.rows = part.bytes = 0
+            pa.default_memory_pool().release_unused()
 
     def _close(self, key: tuple[str, str, bool]) -> None:
         part = self._open.pop(key)

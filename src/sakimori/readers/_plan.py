@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from sakimori.errors import SourceError
 from sakimori.readers import _zeek
+from sakimori.readers._abuse import MEANINGS, as_extra, meaning
 from sakimori.readers._columns import UTC_TIME, Check, addresses, by_value, flat, real, times, whole
 from sakimori.readers._contract import schema_of
 from sakimori.readers._flows import protocol
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 NULLS = ("", "-", "(empty)", "NULL", "null", "NaN", "nan", "None", "\\N")
 TABLE, TIME_FORMAT = "table", "time_format"
-_VOCABULARIES = ("eve", "ipfix", "ecs", "ocsf")
+_VOCABULARIES = ("eve", "ipfix", "ecs", "ocsf", "intelmq", "cof")
 # What a file must have to be this table: all of the first, one of the second.
 _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "conn": (("ts", "src_ip", "dst_ip"), ("dst_port", "proto", "duration", "src_bytes")),
@@ -44,10 +45,12 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "files": (("ts",), ("sha256", "sha1", "md5")),
     "alert": (("ts", "src_ip"), ("signature_id",)),
     "sinkhole": (("ts", "src_ip", "service"), ("outcome", "path_hash", "bot_id")),
+    "event": (("ts", "category"), ("src_ip", "name", "url")),
+    "pdns": (("ts", "name", "rdata"), ("rrtype",)),
 }
 _ZEEK_LOGS = ("conn", "dns", "http", "ssl", "x509", "smtp", "irc", "ssh", "files")
 _DURATIONS = {"ecs": 1e-9, "ocsf": 1e-3}  # ECS counts nanoseconds, OCSF milliseconds
-_NAMES = ("query", "host", "server_name")  # lower case, no final dot
+_NAMES = ("query", "host", "server_name", "hostname")  # lower case, no final dot
 _LOWER = ("service", "sender", "md5", "sha1", "sha256")
 _ADDRESSES = ("src_ip", "dst_ip")
 _PORTS = ("src_port", "dst_port")
@@ -55,12 +58,16 @@ _PORTS = ("src_port", "dst_port")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`theirs` maps our columns of `table` to the file's; `duration` is the unit in seconds."""
+    """`theirs` maps our columns of `table` to the file's; `duration` is the unit in seconds.
+
+    `constants` are columns of ours that have one text in every row: `category = "=bot"` in a map.
+    """
 
     table: str
     theirs: Mapping[str, str]
     time_format: str = "auto"
     duration: float = 1.0
+    constants: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_for(header: Sequence[str], maps: Mapping[str, Mapping[str, str]], where: str = "") -> Plan:
@@ -77,7 +84,7 @@ def plan_for(header: Sequence[str], maps: Mapping[str, Mapping[str, str]], where
     for name, plan in plans.items():
         if not missing[name]:
             theirs = {ours: there[_plain(column)] for ours, column in plan.theirs.items()}
-            return Plan(plan.table, theirs, plan.time_format)
+            return replace(plan, theirs=theirs)
     if found := known(header):
         return found
     columns = ", ".join(header[:40])
@@ -159,13 +166,15 @@ def _mapped(name: str, given: Mapping[str, str], where: str) -> Plan:
                 where=where,
                 hint=_did_you_mean(ours, ours_all),
             )
+    constants = {ours: text[1:] for ours, text in theirs.items() if text.startswith("=")}
     if gaps := [column for column in _NEEDED[table][0] if column not in theirs]:
         raise SourceError(
             f"the column map {name!r} does not say which column is {gaps[0]}",
             where=where,
             hint=f'add {gaps[0]} = "their name" to it',
         )
-    return Plan(table, theirs, given.get(TIME_FORMAT, "auto"))
+    theirs = {ours: column for ours, column in theirs.items() if ours not in constants}
+    return Plan(table, theirs, given.get(TIME_FORMAT, "auto"), constants=constants)
 
 
 def _did_you_mean(word: str, among: Sequence[str]) -> str:
@@ -183,27 +192,54 @@ def values(
     """
     ours: dict[str, pa.Array] = {}
     checks: list[Check] = []
-    for field in schema_of(plan.table):
-        if field.name not in plan.theirs:
+    length = len(next(iter(read.values())))
+    for column in schema_of(plan.table):
+        if column.name in plan.constants:
+            constant = pa.repeat(pa.scalar(plan.constants[column.name], pa.string()), length)
+            ours[column.name] = _constant(constant, column, plan, zone)
+        if column.name not in plan.theirs:
             continue
-        given = flat(read[plan.theirs[field.name]])
-        value, noun = _value(given, field, plan, zone)
-        ours[field.name] = value
+        given = flat(read[plan.theirs[column.name]])
         text = given if pa.types.is_string(given.type) else _as_text(given)
-        checks.append(Check(plan.theirs[field.name], text, value, noun, field.name == "ts"))
+        if plan.table == "event" and column.name in MEANINGS:  # a feed's word, as ours
+            ours[column.name] = meaning(column.name, text)
+            continue
+        value, noun = _value(given, column, plan, zone)
+        ours[column.name] = value
+        checks.append(Check(plan.theirs[column.name], text, value, noun, column.name == "ts"))
     return ours, checks
+
+
+def _constant(text: pa.Array, column: pa.Field, plan: Plan, zone: str) -> pa.Array:
+    if plan.table == "event" and column.name in MEANINGS:
+        return meaning(column.name, text)
+    return _value(text, column, plan, zone)[0]
+
+
+def extra_of(plan: Plan, read: Mapping[str, Any], length: int) -> dict[str, pa.Array]:
+    """Return, for abuse events, the columns that have no place in the table as `extra`.
+
+    A feed's own words for what ours say in other words are kept there too.
+    """
+    if plan.table != "event" or "extra" in plan.theirs:
+        return {}
+    used = {theirs for ours, theirs in plan.theirs.items() if ours not in MEANINGS}
+    rest = {name: _as_text(flat(column)) for name, column in read.items() if name not in used}
+    return {"extra": as_extra(rest, length)}
 
 
 def _as_text(column: pa.Array) -> pa.Array:
     """Return a column as text, to be shown; what has no text is shown as "?"."""
+    if pa.types.is_string(column.type):
+        return column
     try:
         return column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return pc.if_else(pc.is_valid(column), "?", pa.scalar(None, pa.string()))
 
 
-def _value(given: pa.Array, field: pa.Field, plan: Plan, zone: str) -> tuple[pa.Array, str]:
-    kind, name = field.type, field.name
+def _value(given: pa.Array, column: pa.Field, plan: Plan, zone: str) -> tuple[pa.Array, str]:
+    kind, name = column.type, column.name
     if pa.types.is_timestamp(kind):
         return _time(given, plan.time_format if name == "ts" else "auto", zone), "a time"
     if pa.types.is_list(kind):

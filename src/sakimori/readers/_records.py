@@ -42,9 +42,8 @@ class Records:
 def whole_records(blocks: Iterable[Block], *, by_time: bool) -> Iterator[Block]:
     """Give blocks that end where a record ends. `by_time`: records begin with a time."""
     held: Block | None = None
-    for block in blocks:
-        if held:
-            block = replace(held, data=held.data + block.data)
+    for found in blocks:
+        block = replace(held, data=held.data + found.data) if held else found
         cut_at = _last_beginning(block.data, by_time=by_time)
         if not cut_at and len(block.data) < LONGEST_LINE:
             held = block

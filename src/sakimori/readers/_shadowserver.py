@@ -100,7 +100,7 @@ def looks_like(header: Sequence[str]) -> bool:
     if "timestamp" not in names:
         return False
     if any(subject in names for subject in _SUBJECTS):
-        ends = {sign for sign in _SIGNS for name in names if name == sign or name[-4:] == sign[-4:]}
+        ends = {sign for sign in _SIGNS for name in names if f"_{name}".endswith(f"_{sign}")}
         if len(ends & {"geo", "asn"}) == 2 and len(names & _MARKS) + len(ends) > 3:
             return True
     best = _nearest(frozenset(names), types())
@@ -118,10 +118,12 @@ def match(header: Sequence[str], path: str, schema: Mapping[str, ReportType] | N
     names = frozenset(name.lower() for name in header)
     named = _named(path, known)
     nearest = _nearest(names, known)
-    if named and _agrees(named, names, nearest):
+    if named and _agrees(named, names):
         return Match(named, tuple(_drift(named, header, from_schema=bool(schema))))
     if not nearest or _likeness(names, nearest[0].columns) < _LIKE:
-        return Match(UNKNOWN, ("the columns are of no report type that is known here",))
+        new = sorted(names - vocabulary())
+        told = f"; no known type has: {_listed(new)}" if new else ""
+        return Match(UNKNOWN, (f"the columns are of no report type that is known here{told}",))
     found = nearest[0] if len(nearest) == 1 else _common(nearest)
     return Match(found, tuple(_drift(found, header, from_schema=bool(schema))))
 
@@ -131,13 +133,11 @@ def _named(path: str, known: Mapping[str, ReportType]) -> ReportType | None:
     return known.get(found[1]) if found else None
 
 
-def _agrees(named: ReportType, names: frozenset[str], nearest: Sequence[ReportType]) -> bool:
-    """Whether the columns may be of the type the name says."""
-    if not named.closed:
-        return named.columns <= names or len(named.columns & names) >= len(named.columns) * 0.8
-    best = _likeness(names, nearest[0].columns) if nearest else 0.0
-    own = _likeness(names, named.columns)
-    return own >= _LIKE and own >= best - 0.2
+def _agrees(named: ReportType, names: frozenset[str]) -> bool:
+    """Whether the columns may be of the type the name says: those of one are in the other."""
+    if not named.columns:
+        return True
+    return len(named.columns & names) >= 0.8 * min(len(named.columns), len(names))
 
 
 def _likeness(ours: frozenset[str], theirs: frozenset[str]) -> float:

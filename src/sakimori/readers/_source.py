@@ -91,7 +91,7 @@ class Source:
         None when the content is shorter.
         """
         digest, left = hashlib.sha256(), length
-        for chunk in self.chunks():
+        for chunk in self.chunks(_RAW_BYTES):
             part = chunk if left is None else chunk[:left]
             digest.update(part)
             if left is not None and not (left := left - len(part)):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sakimori.errors import SourceError
 from sakimori.readers._abuse import as_extra, domain, meaning
 from sakimori.readers._columns import (
     UTC_TIME,
@@ -36,7 +37,7 @@ from sakimori.readers._records import cut_records, whole_records
 from sakimori.readers._shadowserver import ReportType, load_schema, looks_like, match
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sakimori.readers._delimited import Parsed
     from sakimori.readers._source import Block, Source
@@ -47,7 +48,7 @@ WRITES = ("event",)
 GROWS = False  # a report is finished when it is sent, and a record may be of several lines
 MAY_BE_EMPTY = True  # a day without events is a header alone
 
-_BLOCK = 4 * 1024 * 1024  # less than usual: a row becomes many times as large in memory
+_BLOCK = 1024 * 1024  # less than usual: a row becomes many times as large in memory
 _NAMES = ("http_host", "ssl_servername", "query", "domain", "request", "beacon_host", "website")
 _URLS = ("http_url", "url", "payload_url", "leak_site_url", "source_url")
 _FAMILIES = ("family", "infection", "ransomware")
@@ -57,11 +58,14 @@ _ESTABLISHED = {"yes": True, "no": False}
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """`theirs` maps our columns to the file's; `texts` are all of the file's, in order."""
+    """`theirs` maps our columns to the file's, of which the first with a value counts.
+
+    `texts` are all of the file's columns, in order.
+    """
 
     texts: tuple[str, ...]
     delimiter: str
-    theirs: Mapping[str, str]
+    theirs: Mapping[str, tuple[str, ...]]
     extra: tuple[str, ...]
     type: ReportType
     name: str
@@ -76,10 +80,10 @@ def recognises(source: Source) -> bool:
 def read(source: Source, options: Options) -> Iterator[Rows | Reject]:
     """Read a report as event rows. Times are UTC, as Shadowserver writes them.
 
-    Raises SourceError when `options.shadowserver_schema` is no schema.
+    Raises SourceError when `options.shadowserver_schema` is no schema, or there is no timestamp.
     """
     layout = _layout(source, options)
-    by_time = bool(layout.texts) and layout.texts[0] == layout.theirs.get("ts")
+    by_time = layout.texts[:1] == layout.theirs.get("ts")
 
     def parse(block: Block) -> Parsed:
         return _parse(clean(block), layout, by_time=by_time)
@@ -114,14 +118,20 @@ def _layout(source: Source, options: Options) -> _Layout:
         for at, name in enumerate(header)
     ) or ("column (1)",)
     there = {name.lower(): name for name in reversed(texts)}
-    theirs = {ours: there[name] for ours, name in _chosen(there, found.type.name).items()}
-    used = set(theirs.values())
+    theirs = _chosen(there, found.type.name)
+    if "ts" not in theirs:
+        raise SourceError(
+            "the header has no timestamp",
+            where=f"{source.name}:1",
+            hint="a report of Shadowserver's begins with a line of column names",
+        )
+    used = {names[0] for names in theirs.values()}  # what a later one holds is kept in extra too
     extra = tuple(name for name in texts if name not in used)
     return _Layout(texts, delimiter, theirs, extra, found.type, source.name)
 
 
-def _chosen(there: Mapping[str, str], report: str) -> dict[str, str]:
-    """Return which of their columns fills each of ours."""
+def _chosen(there: Mapping[str, str], report: str) -> dict[str, tuple[str, ...]]:
+    """Return which of their columns fill each of ours."""
     subject = _subject(there, report)
     other = "src_" if subject == "dst_" else "dst_"
     wanted: dict[str, Sequence[str]] = {
@@ -141,12 +151,11 @@ def _chosen(there: Mapping[str, str], report: str) -> dict[str, str]:
         "asn": (f"{subject}asn",),
         "hostname": (f"{subject}hostname",),
     }
-    found = {}
-    for ours, names in wanted.items():
-        name = next((name for name in names if name in there), None)
-        if name:
-            found[ours] = name
-    return found
+    found = {
+        ours: tuple(there[name] for name in names if name in there)
+        for ours, names in wanted.items()
+    }
+    return {ours: names for ours, names in found.items() if names}
 
 
 def _subject(there: Mapping[str, str], report: str) -> str:
@@ -164,22 +173,22 @@ def _parse(block: Block, layout: _Layout, *, by_time: bool) -> Parsed:
     if not len(cut.lines):
         return out
     read = {name: flat(cut.table[name]) for name in layout.texts}
-    lines = cut.lines
-    ours, checks = _values(read, layout)
-    good, rejects = sift(block, lines, checks)
+    values = _values(read, layout)
+    good, rejects = sift(block, cut.lines, values.checks)
     out += [reject for reject in rejects if not _is_header(reject, layout)]
+    extra = {name: read[name] for name in layout.extra} | values.lost
+    lines, ours = cut.lines, values.ours
     if not pc.all(good).as_py():
         lines = lines.filter(good)
         ours = {name: flat(column).filter(good) for name, column in ours.items()}
-        read = {name: read[name].filter(good) for name in layout.extra}
-    length = len(lines)
-    if not length:
+        extra = {name: column.filter(good) for name, column in extra.items()}
+    if not len(lines):
         return out
-    ours |= _constants(layout, ours, length)
-    ours["extra"] = as_extra({name: read[name] for name in layout.extra}, length)
+    ours |= _constants(layout, ours, len(lines))
+    ours["extra"] = as_extra(extra, len(lines))
     place = pc.binary_join_element_wise(layout.name, lines.cast(pa.string()), ":")
     ours["uid"] = pc.coalesce(ours["uid"], place) if "uid" in ours else place
-    out.append(Rows("event", conform("event", ours, length)))
+    out.append(Rows("event", conform("event", ours, len(lines))))
     return out
 
 
@@ -189,38 +198,33 @@ def _is_header(reject: Reject, layout: _Layout) -> bool:
     return header == layout.texts
 
 
-def _values(
-    read: Mapping[str, pa.Array], layout: _Layout
-) -> tuple[dict[str, pa.Array], list[Check]]:
-    """Return our columns of theirs, and what must hold of each row."""
-    ours: dict[str, pa.Array] = {}
-    checks: list[Check] = []
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """Our columns, what must hold of each row, and the texts that became nothing, by their name."""
+
+    ours: dict[str, pa.Array]
+    checks: list[Check]
+    lost: dict[str, pa.Array]
+
+
+def _values(read: Mapping[str, pa.Array], layout: _Layout) -> _Values:
+    found = _Values({}, [], {})
     for name, theirs in layout.theirs.items():
-        text = read[theirs]
+        text = pc.coalesce(*(read[column] for column in theirs))
         value, noun = _value(name, text)
-        ours[name] = value
+        found.ours[name] = value
         if noun:
-            checks.append(Check(theirs, text, value, noun, name == "ts"))
-    return ours, checks
+            found.checks.append(Check(theirs[0], text, value, noun, name == "ts"))
+        elif value.null_count > text.null_count:
+            nothing = pa.scalar(None, pa.string())
+            found.lost[theirs[0]] = pc.if_else(pc.is_null(value), text, nothing)
+    return found
 
 
 def _value(name: str, text: pa.Array) -> tuple[pa.Array, str]:
-    """Return a column's values and, where a text can be none, what it should be."""
-    if name == "ts":
-        return _times(text), "a time"
-    if name in ("src_ip", "dst_ip"):
-        return addresses(text), "an IP address" if name == "src_ip" else ""
-    if name in ("src_port", "dst_port"):
-        return _numbers(text, 65535), "a port"
-    if name == "count":
-        return _numbers(text, 10**18 - 1), ""
-    if name in ("asn", "country"):
-        return meaning(name, text), ""
-    if name == "proto":
-        return by_value(text, protocol, pa.string()), ""
-    if name in ("name", "hostname"):
-        return domain(text), ""
-    return text, ""
+    """Return a column's values and, where a text may not be none, what it should be."""
+    convert, noun = _KINDS.get(name, (flat, ""))
+    return convert(text), noun
 
 
 def _times(text: pa.Array) -> pa.Array:
@@ -238,6 +242,21 @@ def _numbers(text: pa.Array, most: int) -> pa.Array:
         return whole(text, most)
     fits = pc.and_(pc.greater_equal(number, 0), pc.less_equal(number, most))
     return pc.if_else(fits, number, pa.scalar(None, pa.int64()))
+
+
+_KINDS: dict[str, tuple[Callable[[pa.Array], pa.Array], str]] = {
+    "ts": (_times, "a time"),
+    "src_ip": (addresses, "an IP address"),
+    "dst_ip": (addresses, ""),
+    "src_port": (lambda text: _numbers(text, 65535), "a port"),
+    "dst_port": (lambda text: _numbers(text, 65535), "a port"),
+    "count": (lambda text: _numbers(text, 10**18 - 1), ""),
+    "asn": (lambda text: meaning("asn", text), ""),
+    "country": (lambda text: meaning("country", text), ""),
+    "proto": (lambda text: by_value(text, protocol, pa.string()), ""),
+    "name": (domain, ""),
+    "hostname": (domain, ""),
+}
 
 
 def _constants(layout: _Layout, ours: Mapping[str, pa.Array], length: int) -> dict[str, pa.Array]:

@@ -21,7 +21,7 @@ from sakimori.errors import SourceError
 from sakimori.readers._columns import after_header, check_zone, clean, flat, sift
 from sakimori.readers._contract import Options, Reject, Rows, conform
 from sakimori.readers._delimited import Cut, Dialect, cut, in_threads
-from sakimori.readers._plan import NULLS, Plan, known, plan_for, values
+from sakimori.readers._plan import NULLS, Plan, extra_of, known, plan_for, values
 from sakimori.readers._shadowserver import looks_like
 from sakimori.tables import TELEMETRY
 
@@ -128,7 +128,11 @@ def _dialect(header: tuple[str, ...], delimiter: str, plan: Plan) -> Dialect:
     )
     return Dialect(
         columns=columns,
-        types={name: pa.string() for name in columns if name in plan.theirs.values()},
+        types={
+            name: pa.string()
+            for name in columns
+            if plan.table == "event" or name in plan.theirs.values()
+        },
         delimiter=delimiter,
         quoted=True,
         nulls=NULLS,
@@ -141,6 +145,7 @@ def _parse(block: Block, layout: _Layout) -> Parsed:
     out += parts.rejects
     read = {name: parts.table[name] for name in parts.table.column_names}
     ours, checks = values(layout.plan, read, layout.zone)
+    ours |= extra_of(layout.plan, read, len(parts.lines))
     good, rejects = sift(block, parts.lines, checks)
     out += [reject for reject in rejects if not _is_header(reject, layout.dialect)]
     lines = parts.lines.filter(good)

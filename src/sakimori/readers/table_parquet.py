@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from sakimori.errors import SourceError
 from sakimori.readers._columns import check_zone, flat, sift
 from sakimori.readers._contract import Options, Reject, Rows, conform
-from sakimori.readers._plan import known, plan_for, values
+from sakimori.readers._plan import extra_of, known, plan_for, values
 from sakimori.readers._source import Block
 from sakimori.tables import TELEMETRY
 
@@ -70,7 +70,8 @@ def read(source: Source, options: Options) -> Iterator[Rows | Reject]:
     with _opened(source) as file:
         plan = plan_for(_names(file), options.columns, source.name)
         first = 1
-        for batch in file.iter_batches(_ROWS, columns=sorted(set(plan.theirs.values()))):
+        wanted = None if plan.table == "event" else sorted(set(plan.theirs.values()))
+        for batch in file.iter_batches(_ROWS, columns=wanted):
             yield from _parse(batch, first, plan, (source.name, options.timezone))
             first += batch.num_rows
 
@@ -113,6 +114,7 @@ def _parse(batch: pa.RecordBatch, first: int, plan: Plan, how: tuple[str, str]) 
     read = {column: _decoded(flat(table[column])) for column in table.column_names}
     records = pa.array(np.arange(first, first + table.num_rows, dtype=np.int64))
     ours, checks = values(plan, read, zone)
+    ours |= extra_of(plan, read, table.num_rows)
     good, rejects = sift(Block(b"", first, 0), records, checks)
     out: Parsed = list(rejects)
     records = records.filter(good)
