@@ -18,11 +18,12 @@ from sakimori import detectors
 from sakimori.app import results, sizing, telling
 from sakimori.config import LANGUAGES
 from sakimori.i18n import Translator
-from sakimori.takedown.plan import solve
 from sakimori.takedown.effect.notes import NOTES
 from sakimori.takedown.effect.survival import SURVIVAL_NOTES
+from sakimori.takedown.plan import solve
 from sakimori.takedown.size import DEFINITIONS
-from sakimori.takedown.size.words import METHODS, NOTES
+from sakimori.takedown.size.words import METHODS
+from sakimori.takedown.size.words import NOTES as SIZE_NOTES
 from sakimori.verdicts import explain
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("app/sizing.py", "REASON_WORDS[reason]"): sizing.REASON_WORDS,
     ("app/sizing.py", "DEFINITIONS[name]"): DEFINITIONS,
     ("app/sizing.py", "part.method"): METHODS,
-    ("app/sizing.py", "note.message"): NOTES,
+    ("app/sizing.py", "note.message"): SIZE_NOTES,
     ("app/results.py", "self.message"): {
         "no host": results.NO_HOST,
         "relative": results.RELATIVE,

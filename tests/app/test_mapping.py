@@ -46,8 +46,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def test_answers_of_the_sensors_and_passive_dns_are_one(engine: Any) -> None:
     asked = {"query": "c2.example", "qtype": "A", "answers": ["x.example", "192.0.2.1"], "ts": T}
-    told = {"rrname": "C2.example.", "rrtype": "a", "rdata": "192.0.2.1", "time_first": T,
-            "time_last": T, "count": 5, "sensor": "s1"}  # fmt: skip
+    told = {"name": "C2.example.", "rrtype": "a", "rdata": "192.0.2.1", "first_seen": T,
+            "ts": T, "count": 5, "sensor": "s1", "origin": "x"}  # fmt: skip
     pdns = rows.pdns_of(
         engine(dns=[asked, asked, {**asked, "query": EVIL, "answers": ["192.0.2.1"]}], pdns=[told])
     )
@@ -83,13 +83,21 @@ def test_only_a_completed_handshake_with_a_sinkhole_is_a_bot(engine: Any) -> Non
 
 def test_events_of_feeds_are_counted_by_feed_and_habit(engine: Any) -> None:
     def event(source: str, name: str | None, address: str | None, feed: str) -> dict[str, Any]:
-        return {"ts": T, "src_ip": source, "dst_ip": address, "name": name, "feed": feed}
+        return {
+            "ts": T,
+            "src_ip": source,
+            "dst_ip": address,
+            "name": name,
+            "feed": feed,
+            "category": "bot",
+        }
 
     lake = engine(event=[
         event("203.0.113.1", "C2.example", "192.0.2.1", "f1"),
         event("203.0.113.2", "c2.example", "192.0.2.1", "f1"),
         event("203.0.113.3", None, "192.0.2.1", "f2"),
         event("203.0.113.4", "other.example", "192.0.2.9", "f2"),
+        {**event("203.0.113.53", "c2.example", None, "f1"), "category": "resolver"},
     ])  # fmt: skip
     found = rows.events_of(lake, ["c2.example", "192.0.2.1"])
     assert {(c.controllers, c.bots, c.source) for c in found} == {

@@ -95,9 +95,9 @@ _SOURCES = {
     "dns": """SELECT * FROM (SELECT query AS name, qtype AS kind,
  lower(rtrim(unnest(answers), '.')) AS answer, 'sensor' AS sensor, ts AS first, ts AS last, 1 AS n
  FROM dns WHERE qtype IN ('A', 'AAAA', 'CNAME', 'NS') AND {early}) WHERE {column} IN ({wanted})""",
-    "pdns": """SELECT * FROM (SELECT lower(rtrim(rrname, '.')) AS name, upper(rrtype) AS kind,
- lower(rtrim(rdata, '.')) AS answer, coalesce(sensor, 'pdns') AS sensor, time_first AS first,
- time_last AS last, coalesce("count", 1) AS n FROM pdns) WHERE kind IN
+    "pdns": """SELECT * FROM (SELECT lower(rtrim(name, '.')) AS name, upper(rrtype) AS kind,
+ lower(rtrim(rdata, '.')) AS answer, coalesce(sensor, origin, 'pdns') AS sensor,
+ coalesce(first_seen, ts) AS first, ts AS last, coalesce("count", 1) AS n FROM pdns) WHERE kind IN
  ('A', 'AAAA', 'CNAME', 'NS') AND {early} AND {column} IN ({wanted})""",
 }  # fmt: skip
 _EARLY = {  # what a table can be narrowed by before its lists are taken apart
@@ -155,7 +155,8 @@ _HABIT = """SELECT controllers, source, count(*) AS bots, min(first) AS first, m
  min(ts) AS first, max(ts) AS last, count(*) AS n FROM ({rows}) GROUP BY src_ip, source)
  GROUP BY controllers, source ORDER BY bots DESC, controllers, source"""
 _EVENT_ROWS = """SELECT * FROM (SELECT src_ip, coalesce(feed, '') AS source, ts,
- unnest([lower(name), dst_ip]) AS controller FROM event WHERE src_ip IS NOT NULL)
+ unnest([lower(name), dst_ip]) AS controller FROM event WHERE category = 'bot'
+ AND src_ip IS NOT NULL)
  WHERE controller IN ({wanted})"""
 _SUNK_ROWS = """SELECT src_ip, '' AS source, ts, lower(name) AS controller FROM sinkhole
  WHERE established AND name IS NOT NULL"""

@@ -20,12 +20,6 @@ from sakimori.cli import (
     plan,
     simulate,
     sinkhole,
-    effect,
-    explain,
-    hunt,
-    intel,
-    lake,
-    simulate,
     survival,
     tables,
     views,
@@ -49,19 +43,13 @@ __all__ = [
     "plan",
     "simulate",
     "sinkhole",
-    "effect",
-    "explain",
-    "hunt",
-    "intel",
-    "lake",
-    "simulate",
     "survival",
     "tables",
     "views",
 ]
-from sakimori.cli import allow, explain, hunt, intel, lake, simulate, size, tables, views
+from sakimori.cli import size
 
 __all__ = ["allow", "explain", "hunt", "intel", "lake", "simulate", "size", "tables", "views"]
-from sakimori.cli import allow, events, explain, hunt, intel, lake, simulate, tables, views
+from sakimori.cli import events
 
 __all__ = ["allow", "events", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]
