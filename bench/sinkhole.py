@@ -105,6 +105,13 @@ def running(*words: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.wait(30)
 
 
+def spoken(port: int) -> None:
+    """Wait for an answer: the port is open before the program is ready."""
+    with socket.create_connection(("127.0.0.1", port), 60) as sock:
+        sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert sock.recv(100)
+
+
 def dnsperf(port: int, seconds: int, file: Path) -> tuple[int, float, int]:
     """Return how many questions were answered, how many a second, and how many were lost."""
     told = subprocess.run(
@@ -143,6 +150,7 @@ def ours(folder: Path, seconds: int, names: Path) -> None:
     file.write_text(toml(settings(folder, dns, http, https=https)))
     words = (sys.executable, "-m", "sakimori", "sinkhole", "run", "--config", str(file))
     with running(*words, port=http) as process:
+        spoken(http)
         clock = Clock(process.pid)
         done, rate, lost = dnsperf(dns, seconds, names)
         dns_cpu, clock = clock.rate(done), Clock(process.pid)
