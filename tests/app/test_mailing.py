@@ -556,6 +556,10 @@ def test_addresses_not_seen_again_are_cleaned_with_the_doubt_said(
     found = following.follow(outbox, now, (), ([], now))
     assert found.entries[0].state == "cleaned"
     assert "not proof" in found.entries[0].last_note
+    for _ in range(2):
+        found = following.follow(outbox, now, (), (seen, now))
+    assert found.entries[0].state == "returned"
+    assert [s.state for s in found.entries[0].steps].count("returned") == 1
 
 
 def test_where_nobody_can_be_asked_it_is_said(outbox: Outbox, told: Notice) -> None:

@@ -200,6 +200,21 @@ def test_bad_input_is_one_line_and_a_code(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [("2999-01-01", "in the future"), ("tomorrow", "no ISO 8601 time"), ("2026-04-01", "")],
+)
+def test_watching_ends_at_a_time_that_has_been(
+    run: Callable[..., Ran], until: str, said: str
+) -> None:
+    run(NOTIFY)
+    code, out, err = run(f"notices --out n --later events.csv --until {until} --format json")
+    assert (code == 0) == (not said)
+    assert said in err
+    if not said:
+        assert checked("notices", out)["strangers"] == 0
+
+
 def test_a_sender_that_is_not_set_says_where_to_set_it(
     run: Callable[..., Ran], tmp_path: Path
 ) -> None:

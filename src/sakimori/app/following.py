@@ -70,6 +70,9 @@ def _cleanups(
         if found.share == 1 and entry.state != "cleaned":
             note = f"none of {found.told} seen again in {found.quiet_days:.0f} days; {CAVEAT}"
             outbox.record(Step(entry.digest, "cleaned", now, note))
+        if found.seen_again and entry.state == "cleaned":
+            note = f"{found.seen_again} of {found.told} seen again"
+            outbox.record(Step(entry.digest, "returned", now, note))
         yield entry.digest, found
 
 

@@ -282,6 +282,8 @@ def _watched(later: Path, until: str) -> Any:
         raise ConfigError(f"--until: {error}") from error
     if end is None:
         raise ConfigError("nothing was seen since: say until when was watched", hint="--until")
+    if end > _now():
+        raise ConfigError("nobody has watched until then: it is in the future", hint="--until")
     return read.events, end
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sakimori.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +22,18 @@ class Row:
     ragged: bool = False  # more or fewer cells than the header; missing ones are ""
 
 
-def read_rows(lines: Iterable[str], needed: Iterable[str], where: str = "") -> Iterator[Row]:
+def read_rows(lines: Iterable[str], needed: Sequence[str], where: str = "") -> Iterator[Row]:
     """Give every row below the header. Raises SourceError when a needed column is missing."""
     rows = csv.DictReader(line.replace("\0", "") for line in lines)
     try:
-        missing = set(needed) - set(rows.fieldnames or ())
+        missing = [name for name in needed if name not in (rows.fieldnames or ())]
     except csv.Error as error:
         raise SourceError(f"the header cannot be read: {error}", where=where) from error
     if missing:
         raise SourceError(
-            f"no column {', '.join(sorted(missing))}",
+            f"no column {', '.join(missing)}",
             where=f"{where}:1" if where else "",
-            hint=f"the first line names the columns: at least {', '.join(sorted(needed))}",
+            hint=f"the first line names the columns: at least {', '.join(needed)}",
         )
     while True:
         try:

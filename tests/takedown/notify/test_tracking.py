@@ -90,9 +90,9 @@ def steps(*states: tuple[str, float]) -> list[Step]:
     return [Step(DIGEST, state, START + timedelta(days=day)) for state, day in states]
 
 
-@given(st.permutations(STATES))
+@given(st.permutations([s for s in STATES if s not in ("cleaned", "returned")]))
 def test_what_servers_and_people_answer_counts_whatever_the_order(order: list[str]) -> None:
-    assert state_of(steps(*((s, 0) for s in order))) == "cleaned"
+    assert state_of(steps(*((s, 0) for s in order))) == "answered"
     assert state_of([]) == "prepared"
 
 

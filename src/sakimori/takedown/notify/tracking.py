@@ -33,6 +33,7 @@ STATES = (
     "escalated",  # the national CERT was asked to help
     "answered",  # a person answered
     "cleaned",  # its addresses are not seen any more, see `Cleanup`
+    "returned",  # called cleaned, and then seen again
 )
 RANK = {state: rank for rank, state in enumerate(STATES)}
 _REFERENCE = re.compile(r"SAKIMORI-([0-9A-F]{12})\b")
@@ -52,6 +53,9 @@ class Step:
 
 def state_of(steps: Sequence[Step]) -> str:
     """Return the state after these steps, in the order they were written; "prepared" for none."""
+    watched = [s.state for s in steps if s.state in ("cleaned", "returned")]
+    if watched:
+        return watched[-1]
     gone = [s.state for s in steps if RANK[s.state] >= RANK["sent"]]
     if gone:
         return max(gone, key=RANK.__getitem__)
