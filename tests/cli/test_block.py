@@ -132,6 +132,7 @@ def test_words_are_japanese_when_asked(block: Callable[..., Ended]) -> None:
     ("words", "code", "told"),
     [
         (("good.csv", "--to", "rpzz"), 2, "did you mean rpz?"),
+        (("good.csv", "--to", "rpz", "--format", "csv"), 2, "a format of its own"),
         (("good.csv", "--to", "rpz", "--policy", "x"), 2, "no policy is named"),
         (("good.csv", "--to", "rpz", "--out", "good.csv"), 2, "the same file"),
         (("good.csv", "--to", "rpz", "--out", "a", "--undo", "a"), 2, "the same file"),

@@ -67,7 +67,8 @@ def block(  # noqa: PLR0913, PLR0917 - one parameter per option
     ] = False,
     now: _Text = None,
     form: Annotated[
-        Format, typer.Option("--format", "-f", help="table: the file itself; json: all about it.")
+        Format,
+        typer.Option("--format", "-f", help="table: the file itself; json: all about it. No csv."),
     ] = Format.table,
     lang: In = None,
     config: Config = None,
@@ -79,8 +80,11 @@ def block(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     from sakimori import config as settings  # noqa: PLC0415
     from sakimori.app import blocking  # noqa: PLC0415
+    from sakimori.errors import ConfigError  # noqa: PLC0415
     from sakimori.takedown.blocks import Options  # noqa: PLC0415
 
+    if form is Format.csv:
+        raise ConfigError("a block file has a format of its own", hint="leave --format csv out")
     language = settings.load(config, options={"lang": lang}).lang
     options = Options(
         now=blocking.moment(now), policy=policy, sinkhole=tuple(sinkhole or ()), zone=zone,

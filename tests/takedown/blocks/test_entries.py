@@ -208,6 +208,13 @@ def test_the_serial_stays_with_the_content_and_grows_with_a_change() -> None:
     assert serial(state("rpz", "name,a.example,,\n", serial=7)) == 7
 
 
+def test_the_serial_grows_on_the_way_back_too() -> None:
+    first = state("rpz", "name,a.example,,\n")
+    other = blocks.read(HEAD + "name,b.example,,\n").entries
+    change = blocks.changes(other, blocks.format_named("rpz"), Options(now=NOW), first)
+    assert [serial(change.text), serial(change.undo)] == [2026112501, 2026112502]
+
+
 def test_the_serial_goes_round_and_is_never_zero() -> None:
     old = state("rpz", "name,a.example,,\n", serial=2**32 - 1)
     assert serial(state("rpz", "name,b.example,,\n", old, serial=2**32 - 1)) == 1

@@ -142,7 +142,8 @@ def changes(entries: Iterable[BlockEntry], form: Format, options: Options, befor
         before = _full(read(before).entries, form, options, expire=False)[0]
     text, count, expired, left_out = _full(entries, form, options)
     text = form.settle(before, text)
-    forth, back = form.diff(before, text, options), form.diff(text, before, options)
+    forth = form.diff(before, text, options)
+    back = form.diff(text, form.settle(text, before), options)  # its serial grows once more
     return Written(forth, back, count, expired, left_out)
 
 
