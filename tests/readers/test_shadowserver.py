@@ -265,10 +265,10 @@ def test_other_writings_of_the_file_give_the_same(read: Read, spoil: Any) -> Non
 
 
 def test_bytes_that_are_not_utf8_are_kept_as_replacements(read: Read) -> None:
-    content = text([{**ROW, "tag": "caf?"}]).encode().replace(b"caf?", b"caf\xe9")
+    content = text([{**ROW, "tag": "x?"}]).encode().replace(b"x?", b"x\xe9")
     rows, rejects, _ = read(content)
     assert rejects == []
-    assert json.loads(rows[0]["extra"])["tag"] == "caf\ufffd"
+    assert json.loads(rows[0]["extra"])["tag"] == "x\ufffd"
 
 
 def test_hostile_names_stay_raw_in_the_table(read: Read) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROW_GROUP = 122_880  # what DuckDB reads at a time on one thread
-_GROUP_BYTES = 8 * 1024 * 1024  # wide rows wait in fewer, so that memory stays bounded
+_TOLD_BYTES = 6 * 1024 * 1024  # events that carry whole foreign records wait in fewer rows
 _MOST_OPEN = 64  # days written at once; beyond, the fullest is closed and a new part begun
 # Values hardly repeat, so a dictionary of them costs time and saves nothing.
 _ALL_DIFFERENT = ("ts", "uid", "duration", "rtt", "file_id", "answers", "ttls", "file_ids")
@@ -192,7 +192,7 @@ class PartWriter:
         part.waiting.append(batch)
         part.rows += batch.num_rows
         part.bytes += batch.get_total_buffer_size()
-        if part.rows >= ROW_GROUP or part.bytes >= _GROUP_BYTES:
+        if part.rows >= ROW_GROUP or (part.bytes >= _TOLD_BYTES and ALL[key[0]].told):
             self._flush(part)
 
     def _begin(self, key: tuple[str, str, bool], schema: pa.Schema) -> _Open:
@@ -219,7 +219,7 @@ class PartWriter:
             part.writer.write_table(pa.Table.from_batches(part.waiting), row_group_size=ROW_GROUP)
             part.waiting.clear()
             part.rows = part.bytes = 0
-            pa.default_memory_pool().release_unused()
+            pa.default_memory_pool().release_unused()  # the peak is what bounds a small machine
 
     def _close(self, key: tuple[str, str, bool]) -> None:
         part = self._open.pop(key)

@@ -48,7 +48,7 @@ WRITES = ("event",)
 GROWS = False  # a report is finished when it is sent, and a record may be of several lines
 MAY_BE_EMPTY = True  # a day without events is a header alone
 
-_BLOCK = 1024 * 1024  # less than usual: a row becomes many times as large in memory
+_BLOCK = 512 * 1024  # less than usual: a row becomes many times as large in memory
 _NAMES = ("http_host", "ssl_servername", "query", "domain", "request", "beacon_host", "website")
 _URLS = ("http_url", "url", "payload_url", "leak_site_url", "source_url")
 _FAMILIES = ("family", "infection", "ransomware")
