@@ -65,7 +65,7 @@ def habits() -> Habits:
     kinds = [(0.0, steady, awake) for steady in _STEADY[:-1] for awake in _AWAKE]
     kinds += [(0.0, 1.0, 24.0), (1.0, 1.0, 24.0)]
     rows = [
-        (wave, steady, awake, active, life, p * q / (1 if steady == 1.0 else len(_AWAKE)))
+        (wave, steady, awake, active, life, p * q * (2.0 if steady == 1.0 else 1.0 / len(_AWAKE)))
         for wave, steady, awake in kinds
         for active, p in _ACTIVE
         for life, q in _LIFE
