@@ -9,6 +9,7 @@ from sakimori.cli import (
     case,
     case_acts,
     effect,
+    events,
     evidence,
     explain,
     export,
@@ -20,6 +21,7 @@ from sakimori.cli import (
     plan,
     simulate,
     sinkhole,
+    size,
     survival,
     tables,
     views,
@@ -32,6 +34,7 @@ __all__ = [
     "case",
     "case_acts",
     "effect",
+    "events",
     "evidence",
     "explain",
     "export",
@@ -43,13 +46,8 @@ __all__ = [
     "plan",
     "simulate",
     "sinkhole",
+    "size",
     "survival",
     "tables",
     "views",
 ]
-from sakimori.cli import size
-
-__all__ = ["allow", "explain", "hunt", "intel", "lake", "simulate", "size", "tables", "views"]
-from sakimori.cli import events
-
-__all__ = ["allow", "events", "explain", "hunt", "intel", "lake", "simulate", "tables", "views"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sakimori.cli import _output as out
 from sakimori.cli._app import As, Config, Format, In, app
+
+if TYPE_CHECKING:
+    from sakimori.app.sizing import Sized
 
 _COLUMNS = ("quantity", "estimate", "low", "high", "lower_bound", "method", "definition")
 
@@ -50,20 +53,16 @@ def size(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     settings = load(config, options={"lang": lang})
     sized = sizing.size_files(hits, second, established=established or (), scanners=scanner or ())
+    print_size(sized, form, settings.lang)
+
+
+def print_size(sized: Sized, form: Format, lang: str) -> None:
+    """Print a size: tables with definitions, or rows and JSON for programs."""
+    from sakimori.app import sizing  # noqa: PLC0415
+
     if form is Format.json:
         out.print_json(sizing.as_object(sized))
     elif form is Format.csv:
         out.print_rows(sizing.rows(sized), form, _COLUMNS)
     else:
-        _print_for_people(sized, settings.lang)
-
-
-def _print_for_people(sized: object, lang: str) -> None:
-    from sakimori.app import sizing  # noqa: PLC0415
-
-    for block in sizing.tell(sized, lang).blocks:  # type: ignore[arg-type]
-        if block.rows:
-            out.print_table(block.rows, block.columns, block.title, block.styles)
-        for line in block.lines:
-            print(line)
-        print()
+        out.print_blocks(sizing.tell(sized, lang).blocks)
