@@ -218,7 +218,7 @@ def test_a_botnet_is_taken_down_and_it_is_proven(  # noqa: PLR0915 - one story, 
     write_contacts(story.folder / "contacts.csv")
 
     # Hunt and open
-    story.run("simulate", "logs", "--hosts", 30, "--botnet", "spam=3", "--botnet", "irc_scanner=2")
+    story.run("simulate", "logs", "--hosts", 30, "--botnet", "spam=3", "--botnet", "beacon=3")
     story.run("hunt", "logs", "--internal", "10.0.0.0/8")
     story.run("case", "open", "op-1", "--approvals", 2, "--by", "analyst")
     story.run("case", "effect", "op-1", "--register", "--date", CUT, "--series", "spam.csv",
