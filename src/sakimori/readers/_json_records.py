@@ -99,7 +99,8 @@ class _Splitter:
     """Cuts a stream of bytes into its outermost objects."""
 
     held: bytes = b""
-    line: int = 1  # at the start of `held`
+    line: int = 1  # at `counted`
+    counted: int = 0  # where in `held` lines are counted up to
     depth: int = 0
     at: int = 0  # where in `held` to go on looking
     begin: int = 0  # where the object that is open began, or what lies between objects
@@ -157,7 +158,10 @@ class _Splitter:
         self.rejects.append(Reject(line, reason, text[:_SHOWN].decode("utf-8", errors="replace")))
 
     def _line_at(self, offset: int) -> int:
-        return self.line + self.held.count(b"\n", 0, offset)
+        """Return the line of an offset; asked for in order, so that nothing is counted twice."""
+        self.line += self.held.count(b"\n", self.counted, offset)
+        self.counted = max(self.counted, offset)
+        return self.line
 
     def _let_go(self) -> None:
         """Forget what is cut; what is longer than any object can be is refused."""
@@ -165,7 +169,8 @@ class _Splitter:
             self._refuse(self.held[self.begin :], "longer than 64 MiB")
             self.begin, self.depth = len(self.held), 0
             self.at = self.begin
-        self.line += self.held.count(b"\n", 0, self.begin)
+        self._line_at(self.begin)
         self.held = self.held[self.begin :]
         self.at -= self.begin
+        self.counted -= self.begin
         self.begin = 0
