@@ -1,6 +1,6 @@
 """How long block files take: 100,000 entries, each format, whole and as changes (CPU seconds).
 
-    python bench/blocks.py [--entries 100000] [--changed 0.1]
+    python bench/blocks.py [--entries 100000] [--changed 0.1] [--only rpz,nftables]
 
 The list is a CSV in memory of names, addresses, networks, http URLs and JA4 fingerprints, each with
 a reason, half with an expiry; in the later list a tenth is others. Each line is the whole way of
@@ -49,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--changed", type=float, default=0.1)
+    parser.add_argument("--only", default="", help="formats, with commas")
     args = parser.parse_args()
     count, new = args.entries, int(args.entries * args.changed)
     print(f"{count:,} entries, {new:,} of them others in the later list")
@@ -56,6 +57,8 @@ def main() -> None:
         f"{'format':18} {'read':>6} {'full':>6} {'changes':>8} {'whole way':>10}  {'MB':>6} {'diff MB':>8}"
     )
     for form in blocks.BUILTIN:
+        if args.only and form.NAME not in args.only.split(","):
+            continue
         kinds = [k for k in form.SUPPORTS if k != "address" or form.NAME != "suricata-dataset"]
         numbers = list(range(count + new))
         random.Random(1).shuffle(numbers)
@@ -72,7 +75,7 @@ def main() -> None:
         done = time.process_time()
         assert old.count == count, (form.NAME, old.count)
         print(f"{form.NAME:18} {read - begun:6.2f} {full - read:6.2f} {done - middle:8.2f} "
-              f"{done - full:10.2f}  {len(old.text) / 1e6:6.1f} {len(change.text) / 1e6:8.1f}")  # fmt: skip
+              f"{done - full:10.2f}  {len(old.text) / 1e6:6.1f} {len(change.text) / 1e6:8.1f}", flush=True)  # fmt: skip
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 

@@ -11,6 +11,7 @@ import unicodedata
 from bisect import bisect_left
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sakimori.errors import SourceError
@@ -139,6 +140,8 @@ def _places(lines: Sequence[str]) -> tuple[dict[str, int], set[str]]:
 
 def _growing(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return the longest run of pairs whose second numbers grow too (patience sorting)."""
+    if all(a[1] < b[1] for a, b in pairwise(pairs)):  # sorted lists: nearly always
+        return pairs
     tails: list[int] = []
     heads: list[int] = []  # index of the pair that ends the run of each length
     previous = [-1] * len(pairs)

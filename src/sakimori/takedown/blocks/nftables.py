@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sakimori.errors import SourceError
@@ -169,6 +170,7 @@ def _duration(seconds: int) -> str:
     return "".join(f"{number}{unit}" for number, unit in parts if number)
 
 
+@lru_cache(2)  # changes and their undo read the same two files; nobody writes into the result
 def _parsed(text: str) -> _State:
     """Return the elements of a file that `full` wrote. Raises SourceError for any other line."""
     state: _State = {}

@@ -49,7 +49,9 @@ def full(entries: Sequence[BlockEntry], _options: Options) -> str:
     for acl, kind, values in acls:
         for value, entry in values:
             remark = _text.remark(entry)
-            lines.append(f"{f'# {remark}{chr(10)}' if remark else ''}acl {acl} {kind} {value}\n")
+            if remark:  # with the value, so that each line is unique, and changes stay small
+                lines.append(f"# {value} - {remark}\n")
+            lines.append(f"acl {acl} {kind} {value}\n")
         if values:
             lines.append(f"http_access deny {acl}\n")
     return "".join(lines)
