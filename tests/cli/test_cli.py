@@ -105,27 +105,17 @@ FORMATS = ["table", "json", "csv"]
 
 def test_the_commands_are_those_of_the_reference() -> None:
     assert EVERY == [
-        "allow add", "allow list", "allow remove", "botnets", "botnets graph", "botnets pivots",
-        "botnets show", "controllers", "demo", "explain",
-        "allow add", "allow list", "allow remove", "block", "botnets", "controllers", "demo", "explain",
-        "allow add", "allow list", "allow remove", "botnets", "controllers", "demo",
-        "evidence add", "evidence custody", "evidence export", "evidence init", "evidence list",
+        "allow add", "allow list", "allow remove", "block", "botnets", "botnets graph",
+        "botnets pivots", "botnets show", "case approve", "case authority", "case block",
+        "case close", "case effect", "case list", "case notify", "case open", "case plan",
+        "case proposals", "case reject", "case sinkhole", "case size", "case undo", "contacts",
+        "controllers", "demo", "effect", "effect-plan", "events", "evidence add",
+        "evidence custody", "evidence export", "evidence init", "evidence list",
         "evidence new-key", "evidence seal", "evidence stamp", "evidence verify", "explain",
-        "allow add", "allow list", "allow remove", "botnets", "controllers", "demo", "events",
-        "explain",
-        "findings", "hosts", "hunt", "import", "intel import", "intel list", "lake compact",
-        "lake retain", "lake verify", "plan", "simulate", "spam-days", "sql", "tables",
-        "allow add", "allow list", "allow remove", "botnets", "controllers", "demo", "effect",
-        "effect-plan", "explain", "findings", "hosts", "hunt", "import", "intel import", "intel list", "lake compact",
-        "lake retain", "lake verify", "simulate", "spam-days", "sql", "survival",
-        "tables",
-        "allow add", "allow list", "allow remove", "botnets", "contacts", "controllers", "demo",
-        "explain", "findings", "hosts", "hunt", "import", "intel import", "intel list",
-        "lake compact", "lake retain", "lake verify", "letter", "notices", "notify", "simulate",
-        "spam-days", "sql", "tables", "visits",
-        "lake retain", "lake verify", "simulate", "size", "spam-days", "sql", "tables",
-        "lake retain", "lake verify", "simulate", "sinkhole check", "sinkhole config",
-        "sinkhole run", "spam-days", "sql", "tables",
+        "export", "findings", "hosts", "hunt", "import", "intel import", "intel list",
+        "lake compact", "lake retain", "lake verify", "letter", "notices", "notify", "plan",
+        "simulate", "sinkhole check", "sinkhole config", "sinkhole run", "size", "spam-days",
+        "sql", "survival", "tables", "visits",
     ]  # fmt: skip
 
 
