@@ -293,6 +293,16 @@ def test_a_drop_that_is_undone_has_a_time_of_recovery(world: World) -> None:
     assert "2 later changes of level" in one.model
 
 
+def test_jumps_after_the_date_are_no_effect_of_it(world: World) -> None:
+    series = world(sd=0.05, drift=0.0)
+    series.values[80:] *= 0.4
+    one = only(series, world)
+    assert "later" not in one.model
+    assert not one.change_at_date
+    assert one.high is not None
+    assert one.high > 1
+
+
 def test_a_slow_decay_is_told_as_a_change_of_trend(world: World) -> None:
     series = world(sd=0.05, drift=0.0)
     series.values[56:] *= np.exp(-0.03 * np.arange(56))

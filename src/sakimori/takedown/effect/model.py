@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SLOPE_LEVEL = 0.005  # a change of trend enters the model when its p value is below this
 SLOPE_STEPS = 8  # and when there are so many steps on both sides
+CLEAR = 0.001  # p value of the change at the date below which later jumps are looked for
 LATER_JUMP = 0.005  # chance that a series without later jumps shows one
 SIDE = 0.95
 WIDER = 1.05  # of standard errors: that the model was chosen by the data is in none of them
@@ -70,8 +71,10 @@ def measure(problem: Problem) -> Measured | None:
 
     Level, trend and season go on; the level changes at the cut. The trend changes too when that
     change is clear (p < 0.5 %): always allowing it widens the interval by a third and finds a 40 %
-    drop in 89 of 100 instead of 100. Later jumps that chance does not explain are part of what
-    followed: an effect that ends after two weeks is not one of eight weeks.
+    drop in 89 of 100 instead of 100. After a clear effect, later jumps that chance does not explain
+    are part of what followed: what ends after two weeks is not an effect of eight weeks. Without
+    one they are not looked for: errors with heavy tails jump by themselves, and 16 of 100 series
+    without effect showed one.
     """
     length, at = len(problem.counts), problem.cut
     seen = ~np.isnan(problem.counts)
@@ -84,7 +87,8 @@ def measure(problem: Problem) -> Measured | None:
         bent = _fitted(problem, after(length, at, slope=True))
         if bent is not None and bent.last().p_value() < SLOPE_LEVEL:
             found, changes = bent, after(length, at, slope=True)
-        further = _later_jumps(problem, found)
+        clear = found.at_cut(problem.cut).p_value() < CLEAR
+        further = _later_jumps(problem, found) if clear else ()
         if further:
             stepped = _fitted(problem, with_steps(changes, further))
             found = stepped or found
@@ -105,6 +109,12 @@ class _Fitted:
         """Return what is known of the last coefficient."""
         of = np.zeros(self.columns.shape[1])
         of[-1] = 1.0
+        return self.fit.contrast(of)
+
+    def at_cut(self, cut: int) -> Mixture:
+        """Return what is known of the change at the cut itself."""
+        of = np.zeros(self.columns.shape[1])
+        of[self.own :] = self.columns[cut, self.own :]
         return self.fit.contrast(of)
 
 
