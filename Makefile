@@ -27,7 +27,7 @@ contracts:
 	$(BIN)/deptry src
 
 tests:
-	$(BIN)/pytest -n 2 --dist loadfile -q
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -q  # small matrices: threads only wait
 
 bench: dev  ## accuracy, calibration, single detectors and speed, printed as tables
 	$(BIN)/python bench/accuracy.py

@@ -135,7 +135,9 @@ def test_a_known_question_with_more_behind_it_is_malformed_too(resolver: Resolve
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"x" * 11, question("bad.example")[:2] + b"\x81" + bytes(30)]
+    "data",
+    [b"", b"x" * 11, question("bad.example")[:2] + b"\x81" + bytes(30)],
+    ids=["nothing", "a scrap", "an answer"],  # the question's number is another each time
 )
 def test_answers_and_scraps_get_nothing(resolver: Resolver, data: bytes) -> None:
     assert resolver.read(data) is None
