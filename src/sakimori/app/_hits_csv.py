@@ -259,7 +259,7 @@ def _codes(con: duckdb.DuckDBPyConnection, files: int) -> list[Hits]:
 
 def _told(error: duckdb.Error, files: Sequence[Path]) -> SourceError:
     text = str(error)
-    line = re.search(r"[Ll]ine:? (\d+)", text)
+    line = re.search(r"(?i)line:? (\d+)", text)
     path = next((str(p) for p in files if str(p) in text), str(files[0]))
     reason = next((part.strip() for part in text.splitlines() if part.strip()), "cannot be read")
     return SourceError(

@@ -160,12 +160,14 @@ def _by_name(hits: Hits, by_address: Cells, both: Twice | None, seed: int) -> _T
     if found.without[1] > 0.02:
         notes.append(words.without(found.without[1] / (1.0 + found.without[1])))
     whole = quantity(footprint, words.NAMED_FOOTPRINT)
+    day = quantity(daily, words.NAMED_DAILY)
     if both is None:  # those never heard may be none, and calls without an identifier may be theirs
         least = 1.0 if found.forgets > 0.0 else float(np.quantile(more, 0.025))
         whole = replace(whole, low=min(whole.low, int(least * found.identifiers)))
+        day = replace(day, low=min(day.low, int(least * found.daily)))
     return _Three(
         whole,
-        quantity(daily, words.NAMED_DAILY),
+        day,
         _peak(found, mine, more * factor[2], seed),
         (found.daily_range[0] * scale, found.daily_range[1] * scale),
         tuple(notes),

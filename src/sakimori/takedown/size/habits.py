@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 _STEADY = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
 _AWAKE = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13.5, 15, 17, 19, 21)  # h
 _ACTIVE = ((1.0, 0.52), (0.92, 0.22), (0.8, 0.16), (0.6, 0.1))  # share of days, prior
-_LIFE = ((np.inf, 0.45), (150.0, 0.25), (60.0, 0.18), (25.0, 0.12))  # days, prior
+_LIFE = ((np.inf, 0.42), (150.0, 0.22), (60.0, 0.2), (25.0, 0.16))  # days, prior
 _USUAL = (6.0, 8.0, 12.0, 24.0, 48.0, 72.0, 96.0, 168.0, 336.0)  # h, that providers choose
+
+_RENEWED = (4.0, 6.0, 8.0, 12.0)  # h, of leases that begin when a bot comes on line
 
 _OFF_START = 0.02  # of the curve's start: how far a model may be off anywhere
 _OFF_HERE = 0.035  # of the curve's value
@@ -79,7 +81,7 @@ def fit(curve: Returns, profile: Numbers) -> Fit:
     """Return how well every combination foretells the curve.
 
     `profile` is the activity at each UTC hour, 1 on average. The curve is
-    chance * habit * lease + other * (1 - lease): `other` is another bot at that address.
+    chance * habit * lease + other * (1 - lease): `other` is another bot at that address, at its hours.
     """
     lag = curve.lag.astype(float)
     here = curve.smooth @ curve.share
@@ -94,11 +96,14 @@ def fit(curve: Returns, profile: Numbers) -> Fit:
     again = np.array([column[2] for column in columns])
     # Averaged before they are multiplied: what a lease loses within a bot's pace is small.
     kept = np.stack([column[1] for column in columns]) @ curve.smooth.T
-    other = 1.0 - kept * (again > 0)[:, None]
+    other = (1.0 - kept * (again > 0)[:, None]) * (curve.smooth @ _swing(lag, profile))
     for night in set(again.tolist()):
         which = again == night
         habit = (today + night * later) @ curve.smooth.T
         sums[:, :, which] = _sums(habit, kept[which], other[which], (here, weight))
+    for back, length in enumerate(reversed(_RENEWED), 1):  # the last columns
+        habit = _renewed(lag, length) @ curve.smooth.T
+        sums[:, :, [-back]] = _sums(habit, kept[[-back]], other[[-back]], (here, weight))
     likelihood, chance = _regress(sums, other, here, weight)
     likelihood += _against(profile)[:, None]
     return Fit(likelihood, chance, np.array([length for length, _, _ in columns]))
@@ -120,7 +125,7 @@ def _columns(lag: Numbers) -> list[tuple[float, Numbers, float]]:
     even = [(length, np.maximum(0.0, 1.0 - lag / length), 1.0) for length in lengths]
     random = [(length, np.exp(-lag / length), 1.0) for length in lengths]
     nightly = [(np.inf, np.ones(len(lag)), again) for again in (0.0, 0.0, 0.3, 0.6)]
-    return [*even, *random, *nightly]
+    return [*even, *random, *nightly, *((length, np.ones(len(lag)), 0.0) for length in _RENEWED)]
 
 
 def _against(profile: Numbers) -> Numbers:
@@ -173,10 +178,28 @@ def _habit_curves(lag: Numbers, profile: Numbers) -> tuple[Numbers, Numbers]:
         box = _box(x, awake) if day == 0 else _smeared(x, awake)
         part = today if day == 0 else later
         part[:, near] += again * (1.0 - steady) * box
-    at = np.arange(24)
-    swing = np.array([(profile * profile[(at + int(hour)) % 24]).mean() for hour in lag])
-    today[grid.wave] *= swing
+    today[grid.wave] *= _swing(lag, profile)
     return today, later
+
+
+def _swing(lag: Numbers, profile: Numbers) -> Numbers:
+    """Return how much more often than at any time bots call `lag` hours after a call."""
+    at = np.arange(24)
+    return np.array([(profile * profile[(at + int(hour)) % 24]).mean() for hour in lag])
+
+
+def _renewed(lag: Numbers, length: float) -> Numbers:
+    """Return the curve where each time on line begins a new lease, and another one every `length` hours."""
+    grid = habits()
+    steady = grid.steady[:, None]
+    curve = steady * np.maximum(0.0, 1.0 - lag / length)
+    for other in (0.75, 1.0, 1.3):  # bots differ in their hours
+        awake = grid.awake[:, None] * other
+        whole = np.floor(awake / length)
+        rest = awake - whole * length
+        kept = whole * np.maximum(0.0, length - lag) + np.maximum(0.0, rest - lag)
+        curve = curve + (1.0 - steady) * kept / awake / 3.0
+    return np.asarray(curve)
 
 
 def _triangle(x: Numbers, width: Numbers | float) -> Numbers:

@@ -88,7 +88,7 @@ def draw(cells: Cells, behind: Numbers, seed: int = 0) -> Draws | None:
     off = np.exp(rng.normal(0.01, _OFF, DRAWS))
     daily *= off
     return Draws(
-        daily * _growth(chosen, cells.hours / 24.0),
+        daily * _growth(chosen, cells.hours / 24.0) * np.exp(rng.normal(0.0, _OFF, DRAWS)),
         daily,
         heard.max(initial=0.0) * np.exp(rng.normal(0.0, _OFF, DRAWS)),
         np.minimum(online * off, daily),
