@@ -114,6 +114,15 @@ def test_a_plan_proposes_each_cut_once(case: Case) -> None:
     assert json.loads((case.folder / "plan.json").read_text("utf-8"))["optimal"]
 
 
+def test_what_intelligence_calls_a_sinkhole_is_not_cut(case: Case, tmp_path: Path) -> None:
+    listed = tmp_path / "sinkholes.txt"
+    listed.write_text(f"{CONTROLLER}\n")
+    case.ws.intel_import(listed, sinkhole=True)
+    made, _ = case.plan(Limits(), Lists())
+    assert [r.id for r in made.refused if "sinkhole" in r.why] == [f"address:{CONTROLLER}"]
+    assert not any(CONTROLLER in cut for cut in made.cuts)
+
+
 def test_nothing_is_approved_without_an_authority(case: Case) -> None:
     ids = planned(case)
     with pytest.raises(RefusedError, match="no authority"):

@@ -7,7 +7,7 @@ covered by an authority and in force.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,6 +127,7 @@ class Case:
         """Plan the cuts, record the plan, and propose each cut that is not proposed already."""
         graph = self.graph()
         where = str(self.folder / "graph.json")
+        lists = replace(lists, sinkholes=frozenset(lists.sinkholes) | _sinkholes(self.ws))
         made = make_plan(graph_of(graph, where, limits), lists)
         written = self.folder / "plan.json"
         write_whole(written, json.dumps(as_object(made), indent=1, ensure_ascii=False) + "\n")
@@ -305,6 +306,19 @@ def _record_inputs(case: Case) -> None:
             [path] if there else (),
             copy=False,
         )  # fmt: skip
+
+
+def _sinkholes(ws: Workspace) -> frozenset[str]:
+    """Return the names and addresses that intelligence in force marks as sinkholes."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to import
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    known = ws.intel()
+    in_force = pc.or_kleene(pc.is_null(known["expires"]), pc.greater(known["expires"], _now()))
+    rows = known.filter(pc.and_kleene(pc.fill_null(known["sinkhole"], False), in_force))
+    return frozenset(
+        rows.filter(pc.is_in(rows["kind"], pa.array(["address", "name"])))["value"].to_pylist()
+    )
 
 
 def value_of(resource: Mapping[str, Any]) -> str:
