@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sakimori.app import cleaning, effects
-from sakimori.errors import ConfigError, RefusedError, SakimoriError, SourceError
+from sakimori.app.files import write_whole
+from sakimori.errors import ConfigError, EngineError, RefusedError, SakimoriError, SourceError
 from sakimori.hostile import is_unsafe
 from sakimori.i18n import Translator
 from sakimori.takedown.effect import Options
@@ -193,8 +194,8 @@ def test_a_failed_write_leaves_the_old_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.replace", full)
-    with pytest.raises(OSError, match="No space"):
-        effects.write_aside(path, b"new")
+    with pytest.raises(EngineError, match="No space"):
+        write_whole(path, b"new")
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("chart.svg", b"old")]
 
 

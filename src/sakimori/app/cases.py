@@ -265,6 +265,7 @@ def open_case(ws: Workspace, name: str, opening: Opening, actor: str = "") -> Ca
         )
     )  # fmt: skip
     case = Case(ws, name, who)
+    case.folder.mkdir(parents=True, exist_ok=True)
     write_whole(case.folder / "graph.json", json.dumps(graph, indent=1) + "\n")
     write_whole(case.folder / "report.json", json.dumps(contract.as_object(report)) + "\n")
     case.evidence.begin()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sakimori.app.files import write_whole
 from sakimori.errors import ConfigError, RefusedError, SourceError
 
 if TYPE_CHECKING:
@@ -393,16 +393,6 @@ def _time(at: datetime) -> str:
     return at.strftime("%Y-%m-%d") if at.time() == datetime.min.time() else at.isoformat()
 
 
-def write_aside(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: beside it first, then renamed."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def checked_chart(path: Path) -> Path:
     """Return the path when a chart can be written there. Raises ConfigError."""
     if path.suffix.lower() not in CHARTS:
@@ -444,7 +434,7 @@ def write_chart(
         expected=say.tr("expected without the action, with its 95 % interval"),
         action=say.tr("action"),
     )
-    write_aside(path, chart.draw(panels, told.when, words, path.suffix.lower()[1:]))
+    write_whole(path, chart.draw(panels, told.when, words, path.suffix.lower()[1:]))
     return [p.name for p in panels]
 
 

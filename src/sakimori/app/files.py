@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sakimori.errors import ConfigError, EngineError, SourceError
+from sakimori.errors import EngineError, SourceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,20 +56,31 @@ def _no_constant(name: str) -> Any:
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file aside and rename it, so that a failure leaves what was there before.
 
-    Raises EngineError when the disk refuses (full, read-only), ConfigError for a bad path.
+    The folder must exist. Raises SourceError where the path can be no file, EngineError when the disk
+    refuses (full, read-only).
     """
     data = content.encode() if isinstance(content, str) else content
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(data)
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         aside.replace(path)
-    except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
-        raise ConfigError(f"cannot be written: {error.strerror}", where=str(path)) from error
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        _gone(aside)
+        raise SourceError(
+            f"cannot be written: {error.strerror}", where=str(path), hint="choose another file"
+        ) from error
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        _gone(aside)
         raise EngineError(
             f"cannot be written: {error.strerror}",
             where=str(path),
             hint="check free space and permissions; nothing there was changed",
         ) from error
+
+
+def _gone(aside: Path) -> None:
+    with suppress(OSError):
+        aside.unlink()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sakimori.app._map_material import beats_elsewhere, material_of, text_of
 from sakimori.app._map_rows import PdnsOf, elsewhere, events_of, pdns_of, sinkhole_of
+from sakimori.app.files import write_whole
 from sakimori.errors import ConfigError, SourceError
 from sakimori.i18n import Translator
 from sakimori.takedown import known as public
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVERY", "Asked", "Files", "as_json", "events_of", "graph_of", "map_of", "pdns_of", "picture",
-    "proposals_of", "sinkhole_of", "write",
+    "proposals_of", "sinkhole_of",
 ]  # fmt: skip
 EVERY = "*"
 
@@ -150,20 +151,7 @@ def picture(drawn: BotnetMap, path: Path, botnet: str, home: str | None, lang: s
         raise ConfigError(
             f"{path.name} is neither .svg nor .html", hint="such as --graph botnet.svg"
         )
-    write(path, text)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file aside and rename it, so that no half file is left. Raises SourceError."""
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        aside.write_text(text, "utf-8")
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise SourceError(
-            error.strerror or "cannot be written", where=str(path), hint="choose another file"
-        ) from error
+    write_whole(path, text)
 
 
 def as_json(graph: Mapping[str, Any]) -> str:

@@ -145,6 +145,7 @@ def graph(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Write what can be cut, and which cuts end each group's ways, as JSON for `plan`."""
     from sakimori.app import mapping  # noqa: PLC0415
+    from sakimori.app.files import write_whole  # noqa: PLC0415
 
     asked = _asked((pdns, registration, fallback, asn, known), days, hops, shared, today)
     with _opened(context, workspace, config) as ws:
@@ -152,7 +153,7 @@ def graph(  # noqa: PLR0913, PLR0917 - one parameter per option
     if to is None:
         out.print_json(found)
         return
-    mapping.write(to, mapping.as_json(found))
+    write_whole(to, mapping.as_json(found))
     out.say(f"{len(found['groups']):,} groups and {len(found['resources']):,} resources: {to}")
 
 

@@ -27,7 +27,8 @@ _PROPOSALS = ("id", "kind", "what", "state", "approved_by", "missing_approvals",
               "expires")  # fmt: skip
 
 
-def _case(ws: Workspace, name: str, by: str = "") -> Case:
+def case_of(ws: Workspace, name: str, by: str = "") -> Case:
+    """Return an open case. Raises SourceError when there is none of that name."""
     from sakimori.app.cases import Case  # noqa: PLC0415
 
     return Case(ws, name, by)
@@ -103,7 +104,7 @@ def authority(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Put on record why you may act, or show what is on record."""
     with out.opened(workspace, config=config) as ws:
-        case = _case(ws, name, by)
+        case = case_of(ws, name, by)
         if kind is not None:
             case.authorise(kind, covers or (), reference, file=file, expires=_utc(expires))
         rows = [asdict(a) for a in case.authorities()]
@@ -141,7 +142,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter per option
     limits = planning.with_budgets(limits, partner_budget or (), jurisdiction_budget or ())
     lists = planning.lists_of(planning.ListFiles(tuple(sinkholes or ()), tuple(top or ())))
     with out.opened(workspace, lang=lang, config=config) as ws:
-        made, proposed = _case(ws, name, by).plan(limits, lists, days)
+        made, proposed = case_of(ws, name, by).plan(limits, lists, days)
         language = ws.settings.lang
     if form is Format.json:
         out.print_json({**as_object(made), "proposals": [p.id for p in proposed]})
@@ -156,7 +157,7 @@ def proposals(
 ) -> None:
     """Show what is proposed, and what each still needs."""
     with out.opened(workspace, config=config) as ws:
-        rows = [_row(s, form) for s in _case(ws, name).proposals()]
+        rows = [_row(s, form) for s in case_of(ws, name).proposals()]
     out.print_rows(rows, form, _PROPOSALS)
 
 
@@ -175,7 +176,7 @@ def approve(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Say yes to proposals, by name. An act that needs two people needs two names."""
     with out.opened(workspace, config=config) as ws:
-        case = _case(ws, name, by)
+        case = case_of(ws, name, by)
         chosen = list(ids or ())
         if everything:
             chosen = [s.proposal.id for s in case.proposals() if _approvable(s, by)]
@@ -191,7 +192,7 @@ def reject(
 ) -> None:
     """Turn proposals down for good."""
     with out.opened(workspace, config=config) as ws:
-        _case(ws, name).reject(ids or (), reason)
+        case_of(ws, name).reject(ids or (), reason)
     out.say(f"rejected: {', '.join(map(str, ids or ()))}")
 
 
@@ -221,7 +222,7 @@ def block(  # noqa: PLR0913, PLR0917 - one parameter per option
     options = Options(now=datetime.now(UTC), policy=policy, sinkhole=tuple(sinkhole or ()))
     wanted = case_blocks.Wanted(to=to, options=options, out=file, changes=changes)
     with out.opened(workspace, config=config) as ws:
-        cut = case_blocks.block(_case(ws, name, by), wanted)
+        cut = case_blocks.block(case_of(ws, name, by), wanted)
     if file is None or changes:
         sys.stdout.write(cut.written.text)
     for left in cut.written.left_out:
@@ -247,7 +248,7 @@ def undo(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Take acts back: write the block file again and their entries are gone."""
     with out.opened(workspace, config=config) as ws:
-        _case(ws, name, by).undo(ids or (), reason)
+        case_of(ws, name, by).undo(ids or (), reason)
     out.say(
         f"undone: {', '.join(map(str, ids or ()))}; write the block files again: case block {name}"
     )
@@ -259,7 +260,7 @@ def close(
 ) -> None:
     """Close a case. It can still be read and exported."""
     with out.opened(workspace, config=config) as ws:
-        _case(ws, name, by).close(reason)
+        case_of(ws, name, by).close(reason)
     out.say(f"closed: {name}")
 
 

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sakimori.cli import _output as out
 from sakimori.cli._app import As, Config, Format, In, InWorkspace
 from sakimori.cli._app import case as group
+from sakimori.cli.case import By, Name, case_of
 
 if TYPE_CHECKING:
     from sakimori.app.case_notify import Told
-    from sakimori.app.workspace import Workspace
 
-Name = Annotated[str, typer.Argument(metavar="CASE", help="The case's name.")]
-By = Annotated[str, typer.Option("--by", help="Who does this; your login name when left out.")]
 _NOTICES = ("reference", "provider", "mail", "ips", "events", "wave", "state", "note")
-
-
-def _case(ws: Workspace, name: str, by: str) -> Any:
-    from sakimori.app.cases import Case  # noqa: PLC0415
-
-    return Case(ws, name, by)
 
 
 @group.command(
@@ -56,7 +48,7 @@ def sinkhole(  # noqa: PLR0913, PLR0917 - one parameter per option
     from sakimori.app import case_sinkhole  # noqa: PLC0415
 
     with out.opened(workspace, config=config) as ws:
-        case = _case(ws, name, by)
+        case = case_of(ws, name, by)
         if file is None:
             ids = case_sinkhole.propose(case, zone or (), days)
             out.say(f"proposed: {', '.join(map(str, ids)) or 'nothing new'};"
@@ -109,7 +101,7 @@ def notify(  # noqa: PLR0913, PLR0917 - one parameter per option
             find=place.of_event, mail=given.mail, waves=waves, seed=seed, wave=wave, more=more,
             families=tuple(family or ()),
         )  # fmt: skip
-        told = case_notify.notify(_case(ws, name, by), telling, send=send)
+        told = case_notify.notify(case_of(ws, name, by), telling, send=send)
     _print_notices(told, form, name)
 
 
@@ -159,7 +151,7 @@ def size(  # noqa: PLR0913, PLR0917 - one parameter per option
     from sakimori.cli.size import print_size  # noqa: PLC0415
 
     with out.opened(workspace, lang=lang, config=config) as ws:
-        sized = case_size.size(_case(ws, name, by), second, asn)
+        sized = case_size.size(case_of(ws, name, by), second, asn)
         language = ws.settings.lang
     print_size(sized, form, language)
 
@@ -196,7 +188,7 @@ def effect(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     options = effects.options(control=control, outages=outages)
     with out.opened(workspace, lang=lang, config=config) as ws:
-        case, say = _case(ws, name, by), Translator(ws.settings.lang)
+        case, say = case_of(ws, name, by), Translator(ws.settings.lang)
         path = case_effect.series_file(case, series)
         if register:
             plan = effects.register(path, date, after, sensor or (), options)

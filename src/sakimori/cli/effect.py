@@ -160,6 +160,7 @@ def effect_plan(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     _one_thread()
     from sakimori.app import effects  # noqa: PLC0415
+    from sakimori.app.files import write_whole  # noqa: PLC0415
     from sakimori.i18n import Translator  # noqa: PLC0415
 
     options = effects.options(
@@ -170,7 +171,7 @@ def effect_plan(  # noqa: PLR0913, PLR0917 - one parameter per option
     say = Translator(lang.value)
     if out_ is not None:
         text = json.dumps(planned, indent=1, ensure_ascii=False) + "\n"
-        effects.write_aside(out_, text.encode())
+        write_whole(out_, text)
     if form is Format.json:
         out.print_json(planned)
     else:
