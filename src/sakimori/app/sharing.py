@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from sakimori import exporters
+from sakimori import __version__, exporters
 from sakimori.app import contract, taxii
 from sakimori.app.files import read_json, write_whole
 from sakimori.errors import ConfigError, RefusedError, SakimoriError
@@ -72,7 +72,7 @@ def _gated(report: Any, wanted: Wanted, where: str) -> Gate:
         items = tuple(_alone(i) for i in items if i.role == wanted.only)
     sharing = exporters.Sharing(
         title=_clean(wanted.title), producer=_clean(wanted.producer), tlp=tlp, items=items,
-        made=wanted.made or datetime.now(UTC).replace(microsecond=0),
+        version=__version__, made=wanted.made or datetime.now(UTC).replace(microsecond=0),
     )  # fmt: skip
     return exporters.gate(sharing, wanted.most or tlp)
 

@@ -61,7 +61,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
         else:
             gate = sharing.of_workspace(ws, wanted)  # type: ignore[arg-type]
         for why, count in gate.kept_back.items():
-            out.say(f"kept back: {count} {why}")
+            out.say(f"kept back: {why}: {count}")
         if push:
             token = read_text(token_file).strip() if token_file else ""
             _told(sharing.push(gate.sharing, push, approved_by, token, named))

@@ -49,13 +49,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sharing:
-    """What is shared, by whom, as of when. `made` is aware."""
+    """What is shared, by whom, as of when. `made` is aware; `version` is that of Sakimori."""
 
     title: str
     producer: str
     tlp: str
     made: datetime
     items: tuple[Item, ...]
+    version: str = ""
 
     def of(self, role: str) -> tuple[Item, ...]:
         """Return the items of a role."""

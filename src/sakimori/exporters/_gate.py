@@ -66,7 +66,7 @@ def gate(sharing: Sharing, most: str) -> Gate:
             kept.append(item)
     if back and not kept:
         raise RefusedError(
-            "nothing may leave: " + "; ".join(f"{n} {why}" for why, n in back.items()),
+            "nothing may leave: " + "; ".join(f"{why}: {n}" for why, n in back.items()),
             hint="--most-tlp names what the receiver may have",
         )
     hidden -= {item.value for item in kept}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sakimori import __version__
 from sakimori.exporters import _contract
 from sakimori.exporters._contract import Item, Sharing, ident, lines, moment, version_of
 
@@ -44,7 +43,7 @@ def _line(sharing: Sharing, bot: Item, finding: Mapping[str, Any]) -> dict[str, 
         "confidence": sure.title(), "is_alert": True,
         "metadata": {
             "version": "1.4.0", "labels": [f"tlp:{bot.tlp}"], "log_provider": sharing.producer,
-            "product": {"name": "Sakimori", "vendor_name": "Sakimori", "version": __version__},
+            "product": {"name": "Sakimori", "vendor_name": "Sakimori", "version": sharing.version},
         },
         "finding_info": _info(bot, finding, first, last),
         "resources": [{"type": "host", "name": bot.value, "uid": bot.value}],
