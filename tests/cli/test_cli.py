@@ -106,7 +106,7 @@ FORMATS = ["table", "json", "csv"]
 def test_the_commands_are_those_of_the_reference() -> None:
     assert EVERY == [
         "allow add", "allow list", "allow remove", "botnets", "controllers", "demo", "explain",
-        "findings", "hosts", "hunt", "import", "intel import", "intel list", "lake compact",
+        "export", "findings", "hosts", "hunt", "import", "intel import", "intel list", "lake compact",
         "lake retain", "lake verify", "plan", "simulate", "spam-days", "sql", "tables",
     ]  # fmt: skip
 

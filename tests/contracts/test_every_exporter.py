@@ -187,7 +187,7 @@ def passed(given_: Sharing, limit: str) -> Gate | None:
         return None
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(sharings(), st.sampled_from(TLP))
 def test_nothing_above_the_limit_is_in_any_file(given_: Sharing, limit: str) -> None:
     free = {i.value for i in given_.items if i.tlp in TLP[: TLP.index(limit) + 1]}
@@ -205,7 +205,7 @@ def test_nothing_above_the_limit_is_in_any_file(given_: Sharing, limit: str) -> 
             assert not [t for t in stricter if f"tlp:{t}" in text.lower()]
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(sharings(), st.sampled_from(TLP))
 def test_every_item_leaves_or_is_counted(given_: Sharing, limit: str) -> None:
     out = passed(given_, limit)
@@ -214,6 +214,12 @@ def test_every_item_leaves_or_is_counted(given_: Sharing, limit: str) -> None:
         assert len(out.sharing.items) + back == len(given_.items)
         assert out.sharing.tlp in TLP[: TLP.index(limit) + 1]
         assert all(TLP.index(str(i.tlp)) <= TLP.index(out.sharing.tlp) for i in out.sharing.items)
+
+
+def test_what_may_leave_from_another_source_is_told_of() -> None:
+    items = (controller(1, "red"), controller(1, "green"), bot(2, peers=("secret-1-x.example",)))
+    out = gate(sharing(*items), "green").sharing
+    assert out.of("bot")[0].peers == ("secret-1-x.example",)
 
 
 def test_a_whole_above_the_limit_is_refused() -> None:
@@ -235,4 +241,6 @@ def test_a_label_that_is_none_is_refused(label: str) -> None:
 
 
 def test_labels_are_read_in_the_usual_spellings() -> None:
-    assert gate(sharing(controller(1), tlp="TLP:GREEN"), " TLP:Amber+Strict ").sharing.tlp == "green"
+    assert (
+        gate(sharing(controller(1), tlp="TLP:GREEN"), " TLP:Amber+Strict ").sharing.tlp == "green"
+    )

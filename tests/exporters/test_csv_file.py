@@ -18,9 +18,7 @@ def test_the_table_is_the_golden_one(sharing: Sharing, snapshot: SnapshotAsserti
 def test_it_comes_back_through_csv(sharing: Sharing) -> None:
     rows = list(csv.DictReader(io.StringIO(csv_file.export(sharing))))
     got = [(r["role"], r["kind"], r["value"], r["port"], r["tlp"]) for r in rows]
-    assert got == [
-        (i.role, i.kind, i.value, str(i.port or ""), str(i.tlp)) for i in sharing.items
-    ]
+    assert got == [(i.role, i.kind, i.value, str(i.port or ""), str(i.tlp)) for i in sharing.items]
     assert rows[0]["peers"].split() == list(sharing.items[0].peers)
     assert rows[0]["last_seen"] == "2026-03-01T12:00:00.250Z"
 

@@ -10,7 +10,6 @@ from sakimori.exporters import Item, Sharing, misp
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
-
     from tests.exporters.conftest import Imported
 
 

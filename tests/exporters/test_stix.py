@@ -15,7 +15,6 @@ from sakimori.intel._pattern import alternatives
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
-
     from tests.exporters.conftest import Imported
 
 
