@@ -187,7 +187,7 @@ def passed(given_: Sharing, limit: str) -> Gate | None:
         return None
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(sharings(), st.sampled_from(TLP))
 def test_nothing_above_the_limit_is_in_any_file(given_: Sharing, limit: str) -> None:
     free = {i.value for i in given_.items if i.tlp in TLP[: TLP.index(limit) + 1]}
@@ -205,7 +205,7 @@ def test_nothing_above_the_limit_is_in_any_file(given_: Sharing, limit: str) -> 
             assert not [t for t in stricter if f"tlp:{t}" in text.lower()]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(sharings(), st.sampled_from(TLP))
 def test_every_item_leaves_or_is_counted(given_: Sharing, limit: str) -> None:
     out = passed(given_, limit)
