@@ -111,7 +111,7 @@ def _controller(bundle: _Bundle, item: Item) -> None:
     first = item.first_seen or bundle.sharing.made
     indicator = bundle.add(
         "indicator", (item.kind, item.value, str(item.port)), tlp,
-        name=f"C&C server {item.value}", pattern=pattern(item), pattern_type="stix",
+        name=f"C&C server {item.value}", description=_description(item), pattern=pattern(item), pattern_type="stix",
         pattern_version="2.1", valid_from=stamp(first), indicator_types=["malicious-activity"],
         confidence=round(100 * item.score),
         kill_chain_phases=[
@@ -125,6 +125,10 @@ def _controller(bundle: _Bundle, item: Item) -> None:
                              malware_types=["bot"])  # fmt: skip
         bundle.relate(indicator, "indicates", malware, tlp)
         bundle.relate(malware, "uses", place, tlp)
+
+
+def _description(item: Item) -> str:
+    return f"Bots of {item.botnet or 'a botnet'} call it; score {item.score:.2f} of 1."
 
 
 def _infrastructure(bundle: _Bundle, item: Item) -> str:
