@@ -286,6 +286,31 @@ def test_what_the_server_refused_or_did_not_mention_is_counted(server: Server) -
     assert told.reasons == ("no", "j")
 
 
+@pytest.mark.parametrize(
+    ("reply", "known"),
+    [((200, "the markings"), 2), ((403, {}), 0), ((200, {"objects": 7}), 0), ((200, {}), 0)],
+)
+def test_what_never_changes_and_is_there_already_is_no_failure(
+    server: Server, reply: tuple[int, Any], known: int
+) -> None:
+    things = sharing.stix.objects_of(ONE)
+    marks = [t for t in things if t["type"] == "marking-definition"]
+    failures = [{"id": t["id"], "message": "exists"} for t in [*marks, things[-1]]]
+    code, body = reply
+    server.answers = [
+        (202, done(len(things) - 3, 3, failures=failures)),
+        (code, {"objects": [*marks, things[-1]]} if body == "the markings" else body),
+    ]
+    told = sharing.push(ONE, server.url, "A")
+    assert (told.known, told.failure, told.pending) == (known, 3 - known, 0)
+    assert told.reasons == ("exists",) * (3 - known)
+    asked = server.asked[1][1]
+    assert asked.startswith(
+        "/api1/collections/91a7b528/objects/?match%5Bid%5D=marking-definition--"
+    )
+    assert things[-1]["id"] not in asked  # it has versions, so a refusal is one
+
+
 def test_many_objects_go_in_several_envelopes(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

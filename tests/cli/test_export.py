@@ -138,7 +138,7 @@ def test_a_push_tells_what_was_taken_and_never_the_token(
                          "--token-file", "token")  # fmt: skip
     assert (code, out) == (0, "")
     assert sent[0]["token"] == f"Bearer {TOKEN}"
-    assert f"{len(sent[0]['objects'])} taken, 0 refused, 0 pending" in err
+    assert f"{len(sent[0]['objects'])} taken, 0 there before, 0 refused, 0 pending" in err
     assert TOKEN not in err
 
 

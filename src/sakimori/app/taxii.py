@@ -22,6 +22,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _TIMEOUT = 30.0  # s
 _LARGEST = 4 << 20  # bytes of an answer: a status names each object at most
 _REASONS = 20
+_NAMED = 20  # ids in one question: addresses have a length
 AT_ONCE = 200  # objects in one envelope: servers limit its size
 PATIENCE = 60.0  # s to wait for a server that takes objects later
 PAUSE = 0.2  # s between two questions
@@ -31,13 +32,14 @@ PAUSE = 0.2  # s between two questions
 class Pushed:
     """What a TAXII server said: objects sent, taken, refused and pending; why some were refused.
 
-    `reasons` are the server's words, so raw.
+    `known` were there before. `reasons` are the server's words, so raw.
     """
 
     sent: int = 0
     success: int = 0
     failure: int = 0
     pending: int = 0
+    known: int = 0
     reasons: tuple[str, ...] = ()
 
     def plus(self, other: Pushed) -> Pushed:
@@ -47,6 +49,7 @@ class Pushed:
             self.success + other.success,
             self.failure + other.failure,
             self.pending + other.pending,
+            self.known + other.known,
             (*self.reasons, *other.reasons)[:_REASONS],
         )
 
@@ -114,25 +117,48 @@ def _settled(address: str, objects: Sequence[Any], headers: dict[str, str]) -> P
     while status.get("status") == "pending" and name.strip(".") and time.monotonic() < ends:
         time.sleep(PAUSE)
         status = _asked("GET", f"{root}/status/{name}/", headers, None)
-    return _told(status, len(objects), address)
+    refused = _refusals(status)
+    # Servers may call it a failure when an object that never changes is there already.
+    fixed = {str(thing["id"]) for thing in objects if "modified" not in thing}
+    known = _there(address, [name for name in refused if name in fixed], headers)
+    reasons = [why for name, why in refused.items() if name not in known]
+    return _told(status, len(objects), len(known), reasons, address)
 
 
-def _told(status: dict[str, Any], sent: int, where: str) -> Pushed:
+def _refusals(status: dict[str, Any]) -> dict[str, str]:
+    """Return the ids of what was refused, with the reasons."""
+    failures = status.get("failures")
+    given = [f for f in failures if isinstance(f, dict)] if isinstance(failures, list) else []
+    return {str(one.get("id")): str(one.get("message") or one.get("id")) for one in given}
+
+
+def _there(address: str, ids: Sequence[str], headers: dict[str, str]) -> set[str]:
+    """Return which ids the collection holds; none where we may not read it."""
+    found: set[str] = set()
+    for at in range(0, len(ids), _NAMED):
+        names = quote(",".join(ids[at : at + _NAMED]), safe=",")
+        try:
+            page = _asked("GET", f"{address}objects/?match%5Bid%5D={names}", headers, None)
+        except SourceError:
+            break
+        objects = page.get("objects")
+        things = objects if isinstance(objects, list) else []
+        found |= {str(thing.get("id")) for thing in things if isinstance(thing, dict)}
+    return found & set(ids)
+
+
+def _told(
+    status: dict[str, Any], sent: int, known: int, reasons: Sequence[str], where: str
+) -> Pushed:
     counts = [status.get(f"{word}_count", 0) for word in ("success", "failure", "pending")]
     if status.get("status") not in ("complete", "pending") or not all(
         type(count) is int and count >= 0 for count in counts
     ):
         raise _no_status(where)
-    failures = status.get("failures")
-    reasons = [
-        str(one.get("message") or one.get("id"))
-        for one in (failures if isinstance(failures, list) else ())
-        if isinstance(one, dict)
-    ]
     success, failure, pending = counts
     # What the server does not account for is not taken.
     pending = max(pending, sent - success - failure)
-    return Pushed(sent, success, failure, pending, tuple(reasons[:_REASONS]))
+    return Pushed(sent, success, max(0, failure - known), pending, known, tuple(reasons[:_REASONS]))
 
 
 def _asked(method: str, url: str, headers: dict[str, str], body: bytes | None) -> dict[str, Any]:

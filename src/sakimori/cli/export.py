@@ -76,8 +76,8 @@ def _told(said: Pushed) -> None:
     """Say what the server took; raises PartFailedError when that was not everything."""
     from sakimori.errors import PartFailedError  # noqa: PLC0415
 
-    out.say(f"{said.sent} objects sent: {said.success} taken, {said.failure} refused,"
-            f" {said.pending} pending")  # fmt: skip
+    out.say(f"{said.sent} objects sent: {said.success} taken, {said.known} there before,"
+            f" {said.failure} refused, {said.pending} pending")  # fmt: skip
     if said.failure or said.pending:
         raise PartFailedError(
             f"the server did not take everything: {'; '.join(said.reasons[:3]) or 'pending'}",
