@@ -11,17 +11,9 @@ from importlib.metadata import entry_points
 
 from sakimori.errors import ConfigError
 from sakimori.exporters import csv_file, ecs, intelmq, misp, n6, ocsf, stix
-from sakimori.exporters._contract import (
-    TLP,
-    Exporter,
-    Gate,
-    Item,
-    Sharing,
-    check_tlp,
-    gate,
-    of_report,
-    strictest,
-)
+from sakimori.exporters._contract import TLP, Exporter, Item, Sharing, check_tlp, strictest
+from sakimori.exporters._gate import Gate, gate
+from sakimori.exporters._report import of_report
 
 __all__ = [
     "BUILTIN", "TLP", "Exporter", "Gate", "Item", "Sharing", "check_tlp", "exporter_named", "gate",

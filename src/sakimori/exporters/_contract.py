@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sakimori.errors import ConfigError, RefusedError, SourceError
+from sakimori.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-TLP = (
-    "clear",
-    "green",
-    "amber",
-    "amber+strict",
-    "red",
-)  # TLP 2.0, each stricter than the one before
+# TLP 2.0, each stricter than the one before.
+TLP = ("clear", "green", "amber", "amber+strict", "red")
+ROLES = ("controller", "bot")
 # Ids that stay the same whenever the same thing is exported: a receiver updates instead of doubling.
 NAMESPACE = uuid.UUID("5a6b1c0e-4f1d-5f0a-9d0e-7b1f3d2c4a90")
-ROLES = ("controller", "bot")
+_NAME = re.compile(r"(?=.{1,253}\Z)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}")
+_CONFIDENCE = ((0.8, "high"), (0.5, "medium"), (0.0, "low"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One controller or bot. `tlp` None: nobody said; such a thing does not leave.
 
-    `findings` are those of the JSON contract; `score` is 0..1. Text is raw: an attacker chose it.
+    `findings` are those of the JSON contract; `score` is 0..1; times are aware. Text is raw: an
+    attacker chose it.
     """
 
     role: str
@@ -49,13 +49,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sharing:
-    """What is shared, by whom, as of when. `made` is aware."""
+    """What is shared, by whom, as of when. `made` is aware; `version` is that of Sakimori."""
 
     title: str
     producer: str
     tlp: str
     made: datetime
     items: tuple[Item, ...]
+    version: str = ""
 
     def of(self, role: str) -> tuple[Item, ...]:
         """Return the items of a role."""
@@ -63,22 +64,18 @@ class Sharing:
 
 
 class Exporter(Protocol):
-    """One format. `export` gives a whole file; the same input gives the same text."""
+    """One format; ROLES are those it can hold.
+
+    `export` gives a whole file of what passed `gate`: the same input gives the same text.
+    """
 
     NAME: str
     TITLE: str
+    ROLES: tuple[str, ...]
 
     @property
     def export(self) -> Callable[[Sharing], str]:
         """Return the file's text. No items is a valid, empty file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """What passed the exit, and how many items did not, by reason."""
-
-    sharing: Sharing
-    kept_back: Mapping[str, int]
 
 
 def check_tlp(label: str) -> str:
@@ -89,128 +86,63 @@ def check_tlp(label: str) -> str:
     return plain
 
 
-def gate(sharing: Sharing, most: str) -> Gate:
-    """Return what may leave under `most`, the strictest label that the receiver may have.
-
-    Source: FIRST, Traffic Light Protocol 2.0. Raises RefusedError when the whole is above `most`, or
-    nothing is left of what there was.
-    """
-    limit = TLP.index(check_tlp(most))
-    if TLP.index(sharing.tlp) > limit:
-        raise RefusedError(
-            f"this is TLP:{sharing.tlp.upper()} and may not leave as TLP:{most.upper()} or below",
-            hint="the producer can lower it with --tlp; a receiver never can",
-        )
-    kept: list[Item] = []
-    back: dict[str, int] = {}
-    for item in sharing.items:
-        why = _kept_back(item, limit)
-        if why:
-            back[why] = back.get(why, 0) + 1
-        else:
-            kept.append(item)
-    if back and not kept:
-        raise RefusedError(
-            "nothing may leave: " + "; ".join(f"{n} {why}" for why, n in back.items())
-        )
-    from dataclasses import replace  # noqa: PLC0415
-
-    return Gate(replace(sharing, items=tuple(kept)), back)
-
-
-def _kept_back(item: Item, limit: int) -> str:
-    if item.tlp is None:
-        return "without a TLP label"
-    if item.tlp not in TLP:
-        return "with an unknown TLP label"
-    return f"above TLP:{TLP[limit].upper()}" if TLP.index(item.tlp) > limit else ""
-
-
 def strictest(*labels: str | None) -> str | None:
     """Return the strictest label, None when none is said."""
     said = [label for label in labels if label in TLP]
     return max(said, key=TLP.index) if said else None
 
 
-def of_report(report: Mapping[str, Any], tlp: str | None, where: str = "") -> tuple[Item, ...]:
-    """Return the bots and controllers of `hunt --format json`, all under one label.
-
-    Controllers that are sinkholes are left out: they command nobody. Raises SourceError for an
-    object that is no report.
-    """
+def version_of(text: str | None) -> int:
+    """Return 4 or 6 for an address without a zone, 0 for anything else."""
     try:
-        botnets = [(b["botnet"], set(b["bots"]) | set(b["controllers"])) for b in report["botnets"]]
-        seen = _peers_seen(report)
-        controllers = [
-            Item(
-                role="controller",
-                kind=c["kind"],
-                value=c["controller"],
-                port=c["port"],
-                score=float(c["score"]),
-                families=tuple(c["families"]),
-                peers=tuple(c["bots"]),
-                botnet=_botnet(botnets, c["controller"]),
-                tlp=tlp,
-                first_seen=seen.get(c["controller"], (None, None))[0],
-                last_seen=seen.get(c["controller"], (None, None))[1],
-            )
-            for c in report["controllers"]
-            if not c["sinkhole"]
-        ]
-        bots = [_bot(h, tlp, botnets) for h in report["hosts"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SourceError(
-            f"not a report of a hunt: {error!r}",
-            where=where,
-            hint="sakimori hunt LOGS --format json writes one",
-        ) from error
-    return (*controllers, *bots)
+        return 0 if not text or "%" in text else ip_address(text).version
+    except ValueError:
+        return 0
 
 
-def _bot(host: Mapping[str, Any], tlp: str | None, botnets: Iterable[tuple[str, set[str]]]) -> Item:
-    findings = tuple(host["findings"])
-    times = [_time(f[key]) for f in findings for key in ("first_seen", "last_seen")]
-    known = [t for t in times if t is not None]
-    return Item(
-        role="bot", kind="address", value=host["host"], score=float(host["score"]),
-        families=tuple(host["families"]), does=tuple(host["does"]), findings=findings,
-        botnet=_botnet(botnets, host["host"]), tlp=tlp,
-        first_seen=min(known, default=None), last_seen=max(known, default=None),
-        peers=tuple(dict.fromkeys(f["peer"] for f in findings if f["peer"])),
-    )  # fmt: skip
+def is_name(text: str | None) -> bool:
+    """Whether a text is a domain name that others can use: ASCII, no dot at its end."""
+    return text is not None and not version_of(text) and _NAME.fullmatch(text) is not None
 
 
-def _botnet(botnets: Iterable[tuple[str, set[str]]], value: str) -> str:
-    return next((name for name, members in botnets if value in members), "")
+def confidence(score: float) -> str:
+    """Return high, medium or low for a score of 0..1."""
+    return next((word for least, word in _CONFIDENCE if score >= least), "low")
 
 
-def _peers_seen(report: Mapping[str, Any]) -> dict[str, tuple[datetime | None, datetime | None]]:
-    seen: dict[str, list[datetime]] = {}
-    for host in report["hosts"]:
-        for finding in host["findings"]:
-            times = [_time(finding[key]) for key in ("first_seen", "last_seen")]
-            seen.setdefault(str(finding["peer"]), []).extend(t for t in times if t)
-    return {peer: (min(times), max(times)) for peer, times in seen.items() if times}
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def moment(text: str) -> datetime:
+    """Return an ISO 8601 time in UTC; without a zone it is one. Raises ValueError, OverflowError."""
+    time = datetime.fromisoformat(text)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def stamp(time: datetime | None) -> str | None:
-    """Return a time as ISO 8601 in UTC with `Z`, to the millisecond."""
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z") if time else None
+    """Return an aware time as ISO 8601 in UTC with `Z`, to the millisecond."""
+    if time is None:
+        return None
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def technique(number: str) -> tuple[str, str]:
+    """Return an ATT&CK technique and its sub-technique, "" where there is none."""
+    return number.partition(".")[0], number if "." in number else ""
 
 
 def lines(rows: Iterable[Mapping[str, Any]]) -> str:
     """Return rows as JSON lines; members without a value are left out. ASCII, so nothing acts."""
-    return "".join(
-        json.dumps({k: v for k, v in row.items() if v not in (None, [], {}, "")}) + "\n"
-        for row in rows
-    )
+    return "".join(json.dumps(without_empty(row)) + "\n" for row in rows)
+
+
+def without_empty(value: Any) -> Any:
+    """Return a JSON value whose objects have no member that is null, "", [] or {}."""
+    if isinstance(value, dict):
+        inner = {key: without_empty(each) for key, each in value.items()}
+        return {key: each for key, each in inner.items() if each not in (None, "", [], {})}
+    if isinstance(value, (list, tuple)):
+        return [without_empty(each) for each in value]
+    return value
 
 
 def ident(*parts: str) -> uuid.UUID:
-    """Return the id of a thing: the same for the same parts."""
-    return uuid.uuid5(NAMESPACE, "\x1f".join(parts))
+    """Return the id of a thing: the same for the same parts, another for any others."""
+    return uuid.uuid5(NAMESPACE, json.dumps(parts))

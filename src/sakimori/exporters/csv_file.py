@@ -10,6 +10,7 @@ from sakimori.hostile import csv_safe
 
 NAME = "csv"
 TITLE = "CSV"
+ROLES: tuple[str, ...] = ("controller", "bot")
 
 COLUMNS = ("role", "kind", "value", "port", "score", "families", "botnet", "does", "peers",
            "first_seen", "last_seen", "tlp")  # fmt: skip

@@ -1,22 +1,23 @@
-"""Elastic Common Schema, JSON lines: bots as alerts, controllers as threat indicators.
+"""Elastic Common Schema, JSON lines: findings of bots as alerts, controllers as threat indicators.
 
-Source: ECS 8.17, fieldsets event, threat, host, rule.
+Source: ECS 8.17, fieldsets event, threat, host, source, destination, related, rule.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sakimori.exporters._contract import Item, Sharing, ident, lines, stamp
+from sakimori.exporters import _contract
+from sakimori.exporters._contract import Item, Sharing, ident, lines, moment, stamp, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAME = "ecs"
 TITLE = "ECS, JSON lines"
+ROLES: tuple[str, ...] = ("controller", "bot")
 
 _VERSION = "8.17.0"
-_CONFIDENCE = ((0.8, "High"), (0.5, "Medium"), (0.0, "Low"))
 
 
 def export(sharing: Sharing) -> str:
@@ -26,46 +27,49 @@ def export(sharing: Sharing) -> str:
 
 
 def _alert(sharing: Sharing, bot: Item, finding: Mapping[str, Any]) -> dict[str, Any]:
+    first, last = (stamp(moment(finding[key])) for key in ("first_seen", "last_seen"))
+    peer, (technique, sub) = finding["peer"], _contract.technique(finding["technique"])
+    key = (bot.value, finding["detector"], str(peer), str(finding["peer_port"]), str(first))
+    there = {4: "ip", 6: "ip"}.get(version_of(peer), "domain")
     return {
-        "@timestamp": finding["last_seen"], "ecs": {"version": _VERSION},
+        "@timestamp": last, "ecs": {"version": _VERSION},
         "event": {
             "kind": "alert", "category": ["intrusion_detection"], "type": ["info"],
-            "module": "sakimori", "dataset": "sakimori.finding", "start": finding["first_seen"],
-            "end": finding["last_seen"], "risk_score": round(100 * float(finding["score"])),
-            "id": str(ident("ecs", bot.value, str(finding["detector"]), str(finding["peer"]),
-                            str(finding["peer_port"]))),
+            "module": "sakimori", "dataset": "sakimori.finding", "start": first, "end": last,
+            "risk_score": round(100 * float(finding["score"])), "id": str(ident("ecs", *key)),
             "provider": sharing.producer,
         },
         "rule": {"name": finding["detector"]},
-        "threat": {"framework": "MITRE ATT&CK", "technique": {"id": [finding["technique"]]}},
-        "host": {"ip": [bot.value]}, "source": {"ip": bot.value},
-        "destination": _there(finding), "labels": {"tlp": str(bot.tlp), "botnet": bot.botnet},
+        "threat": {"framework": "MITRE ATT&CK",
+                   "technique": {"id": [technique], "subtechnique": {"id": [sub] if sub else []}}},
+        "host": {"ip": [bot.value]}, "source": {"ip": bot.value, "address": bot.value},
+        "destination": {"address": peer, there: peer, "port": finding["peer_port"]},
+        "related": {"ip": [v for v in (bot.value, peer) if version_of(v)],
+                    "hosts": [peer] if peer and there == "domain" else []},
+        "labels": {"tlp": str(bot.tlp), "botnet": bot.botnet},
     }  # fmt: skip
-
-
-def _there(finding: Mapping[str, Any]) -> dict[str, Any]:
-    there = {"address": finding["peer"], "port": finding["peer_port"]}
-    return {k: v for k, v in there.items() if v is not None}
 
 
 def _indicator(sharing: Sharing, item: Item) -> dict[str, Any]:
-    kind = {"name": "domain-name", "url": "url"}.get(
-        item.kind, "ipv6-addr" if ":" in item.value else "ipv4-addr"
-    )
-    where = {"name": "url.domain", "url": "url.full"}.get(item.kind, "ip")
-    indicator: dict[str, Any] = {
-        "type": kind, "provider": sharing.producer, "first_seen": stamp(item.first_seen),
-        "last_seen": stamp(item.last_seen), "port": item.port, "sightings": len(item.peers),
-        "confidence": next(name for least, name in _CONFIDENCE if item.score >= least),
-        "marking": {"tlp": str(item.tlp).upper(), "tlp_version": "2.0"}, where: item.value,
-    }  # fmt: skip
+    kinds = {"name": ("domain-name", {"url": {"domain": item.value}}),
+             "url": ("url", {"url": {"full": item.value}})}  # fmt: skip
+    address = (f"ipv{version_of(item.value)}-addr", {"ip": item.value})
+    kind, where = kinds.get(item.kind, address)
     return {
         "@timestamp": stamp(item.last_seen or sharing.made), "ecs": {"version": _VERSION},
         "event": {"kind": "enrichment", "category": ["threat"], "type": ["indicator"],
-                  "module": "sakimori", "dataset": "sakimori.controller"},
+                  "module": "sakimori", "dataset": "sakimori.controller",
+                  "provider": sharing.producer},
         "threat": {
-            "indicator": {k: v for k, v in indicator.items() if v is not None},
-            "software": {"name": list(item.families)} if item.families else None,
+            "indicator": {
+                "type": kind, "name": item.value, "provider": sharing.producer, "port": item.port,
+                "first_seen": stamp(item.first_seen), "last_seen": stamp(item.last_seen),
+                "sightings": len(item.peers) or None,
+                "confidence": _contract.confidence(item.score).title(),
+                "marking": {"tlp": str(item.tlp).upper(), "tlp_version": "2.0"}, **where,
+            },
+            # The field holds one name; all of them are in `tags`.
+            "software": {"name": item.families[0], "type": "Malware"} if item.families else None,
         },
-        "labels": {"tlp": str(item.tlp), "botnet": item.botnet},
+        "tags": list(item.families), "labels": {"tlp": str(item.tlp), "botnet": item.botnet},
     }  # fmt: skip

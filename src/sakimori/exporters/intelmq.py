@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sakimori.exporters._contract import Item, Sharing, lines, stamp
+from sakimori.exporters._contract import Item, Sharing, is_name, lines, stamp, version_of
 
 NAME = "intelmq"
 TITLE = "IntelMQ events, JSON lines"
+ROLES: tuple[str, ...] = ("controller", "bot")
+
+# IntelMQ has the labels of TLP 1; where one is missing, the next stricter. `extra.tlp` is exact.
+_TLP = {
+    "clear": "WHITE", "green": "GREEN", "amber": "AMBER", "amber+strict": "RED", "red": "RED",
+}  # fmt: skip
 
 
 def export(sharing: Sharing) -> str:
@@ -21,8 +27,9 @@ def export(sharing: Sharing) -> str:
 def _line(sharing: Sharing, item: Item) -> dict[str, Any]:
     controller = item.role == "controller"
     where = {"name": "source.fqdn", "url": "source.url"}.get(item.kind, "source.ip")
-    peer = next(iter(item.peers), None) if not controller else None
-    there = "destination.ip" if _is_address(peer) else "destination.fqdn"
+    called = [] if controller else [p for p in item.peers if version_of(p) or is_name(p)]
+    peer = called[0] if called else None
+    there = "destination.ip" if version_of(peer) else "destination.fqdn"
     return {
         "__type": "Event",
         "feed.name": "Sakimori", "feed.provider": sharing.producer,
@@ -30,18 +37,20 @@ def _line(sharing: Sharing, item: Item) -> dict[str, Any]:
         "classification.taxonomy": "malicious-code",
         "classification.type": "c2-server" if controller else "infected-system",
         "classification.identifier": item.botnet,
-        "malware.name": ",".join(f.lower() for f in item.families),
-        "time.source": stamp(item.last_seen or sharing.made),
-        "time.observation": stamp(sharing.made),
-        where: item.value, "source.port": item.port if controller else None, there: peer,
-        "tlp": str(item.tlp).upper(), "extra.tlp_version": "2.0",
+        "malware.name": _printable(",".join(item.families)).lower(),
+        "time.source": _time(stamp(item.last_seen or sharing.made)),
+        "time.observation": _time(stamp(sharing.made)),
+        where: item.value.lower() if item.kind == "name" else item.value,
+        "source.port": item.port if controller else None, there: peer,
+        "tlp": _TLP[str(item.tlp)], "extra.tlp": f"TLP:{str(item.tlp).upper()}",
+        "extra.tlp_version": "2.0",
     }  # fmt: skip
 
 
-def _is_address(text: str | None) -> bool:
-    from ipaddress import ip_address  # noqa: PLC0415
+def _time(text: str | None) -> str:
+    return str(text).replace("Z", "+00:00")  # the form IntelMQ itself writes
 
-    try:
-        return bool(text) and ip_address(str(text)) is not None
-    except ValueError:
-        return False
+
+def _printable(text: str) -> str:
+    """Return ASCII text; IntelMQ takes no other in a malware's name."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text)

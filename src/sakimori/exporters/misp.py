@@ -6,6 +6,7 @@ format; MISP taxonomy `tlp`, which has the labels of TLP 2.0.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from sakimori.exporters._contract import Item, Sharing, ident
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
 
 NAME = "misp"
 TITLE = "MISP event"
+ROLES: tuple[str, ...] = ("controller", "bot")
 
 _DISTRIBUTION = 0  # "your organisation only": who receives it decides, never we
-_ANALYSIS_DONE = 2
+_AS_THE_EVENT = 5
+_ANALYSIS_DONE, _MEDIUM = 2, 2
+_LONGEST_TAG = 100
 
 
 def export(sharing: Sharing) -> str:
@@ -25,46 +29,51 @@ def export(sharing: Sharing) -> str:
     import pymisp  # noqa: PLC0415 - slow to import
 
     event = pymisp.MISPEvent()
-    event.uuid = str(ident("misp", sharing.producer, sharing.title))
-    event.info = sharing.title
-    event.set_date(sharing.made.date())
-    event.timestamp = sharing.made
-    event.distribution = _DISTRIBUTION
-    event.analysis = _ANALYSIS_DONE
-    event.threat_level_id = 2
-    organisation = pymisp.MISPOrganisation()
-    organisation.name = sharing.producer
-    organisation.uuid = str(ident("organisation", sharing.producer))
-    event.Orgc = organisation
-    event.add_tag(f"tlp:{sharing.tlp}")
+    event.from_dict(
+        uuid=str(ident("misp", sharing.producer, sharing.title)), info=sharing.title,
+        date=sharing.made.date(), timestamp=sharing.made, distribution=_DISTRIBUTION,
+        analysis=_ANALYSIS_DONE, threat_level_id=_MEDIUM, published=False,
+        Orgc={"name": sharing.producer, "uuid": str(ident("organisation", sharing.producer))},
+        Tag=[{"name": f"tlp:{sharing.tlp}"}],
+    )  # fmt: skip
     for item in sharing.items:
         attribute = pymisp.MISPAttribute()
         attribute.from_dict(**_attribute(sharing, item), Tag=[{"name": t} for t in _tags(item)])
         event.attributes.append(attribute)
-    return str(event.to_json(sort_keys=True, indent=1)) + "\n"
+    # Once more through json: ASCII, so that nothing in it acts on a terminal.
+    plain = {"Attribute": [], **json.loads(event.to_json())}
+    return json.dumps({"Event": plain}, sort_keys=True, indent=1) + "\n"
 
 
 def _attribute(sharing: Sharing, item: Item) -> dict[str, Any]:
     controller = item.role == "controller"
-    kind = {"name": "domain", "url": "url"}.get(item.kind, "ip-dst" if controller else "ip-src")
-    value = item.value
-    if item.kind == "address" and controller and item.port is not None:
-        kind, value = "ip-dst|port", f"{item.value}|{item.port}"
+    kind, value = _typed(item)
+    # MISP takes an attribute's id once, in whatever event: so the event's title is part of it.
+    key = (sharing.producer, sharing.title, item.role, item.kind, item.value, str(item.port))
+    about = (item.role, item.botnet, f"port {item.port}" if item.port and "|" not in kind else "")
     return {
         "type": kind, "value": value, "category": "Network activity", "to_ids": controller,
-        "uuid": str(ident("misp", sharing.producer, item.role, item.kind, item.value,
-                          str(item.port))),
-        "comment": f"{item.role} {item.botnet}".strip(), "timestamp": sharing.made,
+        "uuid": str(ident("misp attribute", *key)), "comment": " ".join(w for w in about if w),
+        "timestamp": sharing.made, "distribution": _AS_THE_EVENT,
         "first_seen": item.first_seen, "last_seen": item.last_seen,
-        "distribution": 5,  # as the event
     }  # fmt: skip
+
+
+def _typed(item: Item) -> tuple[str, str]:
+    """Return MISP's type and value. A name's port is told in the comment: lists use bare names."""
+    if item.kind != "address":
+        return ("url" if item.kind == "url" else "domain"), item.value
+    if item.role == "bot":
+        return "ip-src", item.value
+    return ("ip-dst|port", f"{item.value}|{item.port}") if item.port else ("ip-dst", item.value)
 
 
 def _tags(item: Item) -> Iterator[str]:
     yield f"tlp:{item.tlp}"
-    yield from (f'misp-galaxy:botnet="{_plain(family)}"' for family in item.families)
+    names = dict.fromkeys(_plain(family) for family in item.families)
+    yield from (f'misp-galaxy:botnet="{name}"' for name in names if name)
 
 
 def _plain(family: str) -> str:
     """Return a family's name without what would end the tag's value."""
-    return "".join(c for c in family if c.isprintable() and c != '"')[:100]
+    return "".join(c for c in family if c.isprintable() and c != '"').strip()[:_LONGEST_TAG]

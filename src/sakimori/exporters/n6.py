@@ -1,23 +1,32 @@
 """Events as n6 takes them: JSON lines with its field names.
 
-Source: the field specification of n6's REST API: names, categories and restrictions only.
+Source: the data specification of n6's SDK: names, categories and restrictions only.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sakimori.exporters._contract import Item, Sharing, ident, lines, stamp
+from sakimori.exporters._contract import (
+    Item,
+    Sharing,
+    confidence,
+    ident,
+    lines,
+    stamp,
+    version_of,
+)
 
 NAME = "n6"
 TITLE = "n6 events, JSON lines"
+ROLES: tuple[str, ...] = ("controller", "bot")
 
 # n6 knows three restrictions; a label becomes the next stricter one, never a looser.
 _RESTRICTION = {
     "clear": "public", "green": "need-to-know", "amber": "need-to-know",
     "amber+strict": "internal", "red": "internal",
 }  # fmt: skip
-_CONFIDENCE = ((0.8, "high"), (0.5, "medium"), (0.0, "low"))
+_LONGEST_NAME = 255
 
 
 def export(sharing: Sharing) -> str:
@@ -27,17 +36,20 @@ def export(sharing: Sharing) -> str:
 
 def _line(sharing: Sharing, item: Item) -> dict[str, Any]:
     controller = item.role == "controller"
+    key = "ipv6" if version_of(item.value) == 6 else "ip"
+    called = [] if controller else [peer for peer in item.peers if version_of(peer) == 4]
     return {
         "id": ident("n6", item.role, item.kind, item.value, str(item.port)).hex,
         "source": "sakimori.findings",
         "category": "cnc" if controller else "bots",
-        "origin": "c2" if controller else None,
-        "confidence": next(name for least, name in _CONFIDENCE if item.score >= least),
+        "origin": "ids",
+        "confidence": confidence(item.score),
         "restriction": _RESTRICTION[str(item.tlp)],
         "time": stamp(item.last_seen or sharing.made),
-        "address": [{"ip": item.value}] if item.kind == "address" else None,
+        "address": [{key: item.value}] if item.kind == "address" else None,
         "fqdn": item.value if item.kind == "name" else None,
         "url": item.value if item.kind == "url" else None,
-        "dport" if not controller else "sport": item.port,
-        "name": ",".join(f.lower() for f in item.families) or item.botnet,
+        "dip": next(iter(called), None),
+        "dport": item.port if controller else None,
+        "name": (",".join(item.families).lower() or item.botnet)[:_LONGEST_NAME],
     }  # fmt: skip

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from functools import cached_property
 from typing import Any
 
-from sakimori.exporters._contract import Item, Sharing, ident, stamp
+from sakimori.exporters._contract import TLP, Item, Sharing, ident, stamp, version_of
 
 NAME = "stix"
 TITLE = "STIX 2.1 bundle"
+ROLES: tuple[str, ...] = ("controller", "bot")
 
 _EXTENSION = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
 MARKINGS = {
@@ -27,6 +28,7 @@ MARKINGS = {
     "red": "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1",
 }
 _TLP_CREATED = "2022-10-01T00:00:00.000Z"  # of the published objects
+_MOST_OBSERVED = 999_999_999
 
 
 @dataclass
@@ -36,24 +38,31 @@ class _Bundle:
     sharing: Sharing
     objects: dict[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def created(self) -> str | None:
+        """When what is shared was first seen: a new version of an object must keep this time."""
+        times = [i.first_seen for i in self.sharing.items if i.first_seen]
+        return stamp(min([*times, self.sharing.made]))
+
     def add(self, kind: str, key: tuple[str, ...], tlp: str, **fields: Any) -> str:
         """Add an object unless it is there; returns its id."""
         name = f"{kind}--{ident('stix', kind, self.sharing.producer, *key)}"
-        if name in self.objects:
-            return name
-        common: dict[str, Any] = {
-            "id": name, "object_marking_refs": [MARKINGS[tlp]], "spec_version": "2.1",
-        }  # fmt: skip
-        if kind not in ("ipv4-addr", "ipv6-addr", "domain-name", "url"):
-            made = stamp(self.sharing.made)
-            common |= {"created": made, "modified": made}
+        if name not in self.objects:
+            common = {"id": name, "created": self.created, "modified": stamp(self.sharing.made)}
             if kind != "identity":
                 common["created_by_ref"] = self.producer()
-        self.objects[name] = _parsed({"type": kind, **common, **fields})
+            self.objects[name] = _marked(tlp, {"type": kind, **common, **fields})
+        return name
+
+    def observe(self, kind: str, value: str, tlp: str) -> str:
+        """Add an observable; its id is that which every producer gives it (STIX 2.1, 2.9)."""
+        made = _marked(tlp, {"type": kind, "value": value})
+        name: str = made["id"]
+        self.objects.setdefault(name, made)
         return name
 
     def producer(self) -> str:
-        """Return the id of who shares."""
+        """Return the id of who shares; that is no secret to a receiver, so it is TLP:CLEAR."""
         return self.add("identity", (), "clear", name=self.sharing.producer,
                         identity_class="organization")  # fmt: skip
 
@@ -68,13 +77,14 @@ def export(sharing: Sharing) -> str:
     import stix2  # noqa: PLC0415 - slow to import
 
     bundle = _Bundle(sharing)
-    for item in sharing.of("controller"):
-        _controller(bundle, item)
-    for item in sharing.of("bot"):
-        _bot(bundle, item)
+    # The least strict first: what several items tell of is marked as by the one that says most freely.
+    for item in sorted(
+        sharing.items, key=lambda i: (i.role != "controller", TLP.index(str(i.tlp)))
+    ):
+        (_controller if item.role == "controller" else _bot)(bundle, item)
     used = {m for o in bundle.objects.values() for m in o.get("object_marking_refs", ())}
     markings = [_marking(tlp) for tlp, name in MARKINGS.items() if name in used]
-    key = [sharing.title, str(stamp(sharing.made)), *bundle.objects]
+    key = [sharing.title, str(stamp(sharing.made)), *sorted(used), *bundle.objects]
     made = stix2.v21.Bundle(
         [*markings, *bundle.objects.values()], id=f"bundle--{ident('bundle', *key)}",
         allow_custom=False,
@@ -87,7 +97,7 @@ def pattern(item: Item) -> str:
     value = item.value.replace("\\", "\\\\").replace("'", "\\'")
     if item.kind != "address":
         return f"[{'url' if item.kind == 'url' else 'domain-name'}:value = '{value}']"
-    family = f"ipv{ip_address(item.value).version}-addr"
+    family = f"ipv{version_of(item.value)}-addr"
     if item.port is None:
         return f"[{family}:value = '{value}']"
     return (
@@ -101,7 +111,7 @@ def _controller(bundle: _Bundle, item: Item) -> None:
     first = item.first_seen or bundle.sharing.made
     indicator = bundle.add(
         "indicator", (item.kind, item.value, str(item.port)), tlp,
-        name=f"C&C server {item.value}", pattern=pattern(item), pattern_type="stix",
+        name=f"C&C server {item.value}", description=_description(item), pattern=pattern(item), pattern_type="stix",
         pattern_version="2.1", valid_from=stamp(first), indicator_types=["malicious-activity"],
         confidence=round(100 * item.score),
         kill_chain_phases=[
@@ -117,6 +127,10 @@ def _controller(bundle: _Bundle, item: Item) -> None:
         bundle.relate(malware, "uses", place, tlp)
 
 
+def _description(item: Item) -> str:
+    return f"Bots of {item.botnet or 'a botnet'} call it; score {item.score:.2f} of 1."
+
+
 def _infrastructure(bundle: _Bundle, item: Item) -> str:
     name = item.botnet or item.value
     return bundle.add("infrastructure", (name,), str(item.tlp), name=f"botnet {name}",
@@ -125,18 +139,16 @@ def _infrastructure(bundle: _Bundle, item: Item) -> str:
 
 def _bot(bundle: _Bundle, item: Item) -> None:
     tlp = str(item.tlp)
-    family = f"ipv{ip_address(item.value.partition('%')[0]).version}-addr"
-    address = bundle.add(family, (item.value,), tlp, value=item.value.partition("%")[0])
+    address = bundle.observe(f"ipv{version_of(item.value)}-addr", item.value, tlp)
     first = item.first_seen or bundle.sharing.made
-    last = item.last_seen or first
-    count = sum(max(1, int(f.get("count") or 1)) for f in item.findings) or 1
+    count = sum(max(1, int(f["count"])) for f in item.findings) or 1
     seen = bundle.add(
-        "observed-data", (item.value, str(stamp(first))), tlp, first_observed=stamp(first),
-        last_observed=stamp(last), number_observed=min(count, 999_999_999), object_refs=[address],
-        labels=["infected-system"],
+        "observed-data", (item.value,), tlp, first_observed=stamp(first),
+        last_observed=stamp(item.last_seen or first), object_refs=[address],
+        number_observed=min(count, _MOST_OBSERVED), labels=["infected-system"],
     )  # fmt: skip
     if item.botnet:
-        bundle.relate(_infrastructure(bundle, item), "related-to", seen, tlp)
+        bundle.relate(_infrastructure(bundle, item), "consists-of", seen, tlp)
 
 
 def _marking(tlp: str) -> Any:
@@ -145,6 +157,10 @@ def _marking(tlp: str) -> Any:
         "created": _TLP_CREATED, "name": f"TLP:{tlp.upper()}",
         "extensions": {_EXTENSION: {"extension_type": "property-extension", "tlp_2_0": tlp}},
     })  # fmt: skip
+
+
+def _marked(tlp: str, given: dict[str, Any]) -> Any:
+    return _parsed({**given, "spec_version": "2.1", "object_marking_refs": [MARKINGS[tlp]]})
 
 
 def _parsed(given: dict[str, Any]) -> Any:
