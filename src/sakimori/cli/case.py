@@ -123,7 +123,9 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter per option
         list[str] | None, typer.Option(metavar="NAME=COST", help="Likewise of a country; repeat.")
     ] = None,
     window: Annotated[float | None, typer.Option(min=0, help="Hours for all cuts.")] = None,
-    most_shared: Annotated[int, typer.Option(min=0, help="Names an address may share.")] = 10,
+    most_shared: Annotated[
+        int | None, typer.Option(min=0, help="Names an address may share; 10 when left out.")
+    ] = None,
     sinkholes: Annotated[list[Path] | None, typer.Option(help="Known sinkholes; repeat.")] = None,
     top: Annotated[list[Path] | None, typer.Option(help="Most used names; repeat.")] = None,
     days: Annotated[int, typer.Option(min=0, help="Cuts end after this many; 0: never.")] = 30,

@@ -36,8 +36,9 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter per option
         typer.Option(min=0, help="Bots that one unit of collateral outweighs; 0: bots first."),
     ] = 0.0,
     most_shared: Annotated[
-        int, typer.Option(min=0, help="Refuse an address with more other names than this.")
-    ] = 10,
+        int | None,
+        typer.Option(min=0, help="Refuse an address with more other names; 10 when left out."),
+    ] = None,
     sinkholes: Annotated[
         list[Path] | None, typer.Option(help=f"List of known sinkholes. {_MANY}")
     ] = None,

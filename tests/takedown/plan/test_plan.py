@@ -178,6 +178,23 @@ def test_a_gate_refuses_with_the_reason(resource: dict[str, Any], why: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [("sinkholes", "192.0.2.66"), ("top_list", "Popular.example."), ("public_suffixes", "x.example"),
+     ("dynamic_dns", "dyn.example")],
+)  # fmt: skip
+def test_lists_beside_the_resources_are_gates_too(name: str, value: str) -> None:
+    given = graph([{"id": "r", "kind": "", "value": value.lower()}], (5, [["r"]]))
+    assert made(given).cuts == ("r",)
+    assert made({**given, name: [value]}).cuts == ()
+
+
+def test_how_many_names_an_address_may_share_can_stand_in_the_graph() -> None:
+    given = graph([{"id": "r", "kind": "address", "shared": 40}], (5, [["r"]]))
+    assert made(given).cuts == ()
+    assert made({**given, "most_shared": 40}).cuts == ("r",)
+
+
+@pytest.mark.parametrize(
     "resource",
     [
         {"id": "r1", "kind": "name"},

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from sakimori.takedown import known
-from sakimori.takedown.plan.model import ADDRESSES, NAMES, Limits, Refusal
+from sakimori.takedown.plan.model import ADDRESSES, MOST_SHARED, NAMES, Limits, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -78,8 +78,9 @@ def _everybodys(resource: Resource, value: str, lists: Lists) -> str:
 
 def _address(resource: Resource, value: str, limits: Limits) -> str:
     shared = resource.shared_names
-    if shared is not None and shared > limits.most_shared:
-        return f"shared address: {shared:,} other names are on it, more than {limits.most_shared:,}"
+    most = MOST_SHARED if limits.most_shared is None else limits.most_shared
+    if shared is not None and shared > most:
+        return f"shared address: {shared:,} other names are on it, more than {most:,}"
     if known.is_address(value):
         address = ip_address(value)
         if address.is_loopback or address.is_multicast or address.is_unspecified:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 NAMES = ("name", "domain", "controller_name", "hostname", "fqdn", "zone", "url")
 ADDRESSES = ("address", "ip", "controller_address", "host", "server")
+MOST_SHARED = 10  # other names on an address that may be cut, unless said otherwise
 PEERS = ("peer", "peers", "p2p")
 
 
@@ -81,7 +82,7 @@ class Limits:
     window_hours: float | None = None
     max_collateral: float | None = None
     collateral_weight: float = 0.0
-    most_shared: int = 10
+    most_shared: int | None = None  # None: MOST_SHARED
     seconds: float = 7.0
 
 

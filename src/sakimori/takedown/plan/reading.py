@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 _MARKS = ("sinkhole", "public_suffix", "dynamic_dns", "top_list")
 # How map builders call the number of other names on an address.
-_SHARED = ("shared_names", "other_names", "names_on_address", "shared_with", "names")
+_SHARED = ("shared_names", "other_names", "names_on_address", "shared_with", "shared", "names")
+# Lists beside the resources, and the mark that their members get.
+_LISTS = {
+    "sinkholes": "sinkhole", "public_suffixes": "public_suffix", "dynamic_dns": "dynamic_dns",
+    "top_list": "top_list", "top_names": "top_list",
+}  # fmt: skip
 _SPACES = (
     "name",
     "address",
@@ -34,14 +39,17 @@ def graph_of(given: Any, where: str, limits: Limits | None = None) -> Graph:
     """Return the problem that a GRAPH.json states.
 
     `limits` are the caller's; what they leave open is taken from the object's own `budget`,
-    `budgets` (partners, jurisdictions) and `window_hours`. Raises SourceError naming the entry.
+    `budgets` (partners, jurisdictions), `window_hours` and `most_shared`. Raises SourceError naming the
+    entry.
     """
     if not isinstance(given, dict):
         raise SourceError("not a graph: an object with resources and groups is expected",
                           where=where, hint="see docs/guides/plan.md")  # fmt: skip
+    listed = {name: _values(given, name, where) for name in _LISTS if given.get(name)}
     resources: dict[str, Resource] = {}
     for at, entry in enumerate(_list(given, "resources", where)):
         resource = _resource(entry, f"{where}: resources[{at}]")
+        resource = _listed(resource, listed)
         if resource.id in resources:
             raise SourceError(f"resource {resource.id!r} is there twice", where=where)
         resources[resource.id] = resource
@@ -69,7 +77,12 @@ def _limits(given: Mapping[str, Any], limits: Limits, where: str) -> Limits:
         partners={**own["partners"], **limits.partners},
         jurisdictions={**own["jurisdictions"], **limits.jurisdictions},
         window_hours=_first(limits.window_hours, _amount(given, "window_hours", where)),
+        most_shared=_whole(_first(limits.most_shared, _amount(given, "most_shared", where))),
     )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def _first(*values: float | None) -> float | None:
@@ -109,8 +122,24 @@ def _resource(entry: Any, where: str) -> Resource:
         authority=_text(entry, "authority", where),
         shared_names=_count(entry, _SHARED, where),
         rank=_count(entry, _RANK, where),
-        marks=frozenset(mark for mark in _MARKS if entry.get(mark) is True),
+        marks=frozenset(mark for mark in _MARKS if entry.get(mark)),
     )
+
+
+def _values(given: Mapping[str, Any], name: str, where: str) -> frozenset[str]:
+    """Return a list of names and addresses beside the resources, as the gates compare them."""
+    return frozenset(_plain(str(value)) for value in _list(given, name, where))
+
+
+def _listed(resource: Resource, listed: Mapping[str, frozenset[str]]) -> Resource:
+    """Return the resource with the marks of the lists that name it, by value or by id."""
+    names = {_plain(resource.value), _plain(resource.id)}
+    marks = {_LISTS[name] for name, values in listed.items() if values & names}
+    return replace(resource, marks=resource.marks | marks) if marks else resource
+
+
+def _plain(value: str) -> str:
+    return value.strip().lower().rstrip(".")
 
 
 def _value_in(ident: str) -> str:
