@@ -253,6 +253,25 @@ def test_a_sinkhole_has_settings_once_it_is_approved(case: Case, tmp_path: Path)
     assert loaded.sinkhole.approved_by == "A. Tanaka"
 
 
+def test_nothing_is_changed_in_a_closed_case(case: Case) -> None:
+    ids = approved(case)
+    case.close("handed over")
+    closed = Case(case.ws, "op")
+    for change in (
+        lambda: closed.authorise("agreement", ["*"], "r"),
+        lambda: closed.plan(Limits(), Lists()),
+        lambda: closed.approve(ids, "B. Suzuki"),
+        lambda: closed.reject(ids, "no"),
+        lambda: closed.undo(ids, "no"),
+        lambda: closed.close("again"),
+        lambda: case_blocks.block(closed, wanted()),
+        lambda: case_sinkhole.propose(closed, ["evil.example"], 1),
+    ):
+        with pytest.raises(RefusedError, match="was closed"):
+            change()
+    assert closed.evidence.records()[-1].body["what"] == "closed"
+
+
 def test_the_whole_case_exports_and_verifies(case: Case, tmp_path: Path) -> None:
     approved(case)
     case_blocks.block(case, wanted(tmp_path / "rpz.zone"))

@@ -42,6 +42,7 @@ def block(case: Case, wanted: Wanted) -> Cut:
     The file that takes it back lies beside it, `<out>.undo`. Raises RefusedError when nothing may be
     carried out and there is nothing to take back.
     """
+    case.check_open()
     form = blocks.format_named(wanted.to)
     shown = [s for s in case.proposals() if s.proposal.kind == "block"]
     ready = [s for s in shown if s.standing.may_act]

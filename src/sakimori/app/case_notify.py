@@ -111,6 +111,7 @@ def notify(case: Case, telling: Telling, *, send: bool = False) -> Told:
 
     Raises RefusedError when `send` is asked for and exactly these notices are not approved.
     """
+    case.check_open()
     own = events_of(case, telling.families)
     read = Read((*own.events, *telling.more.events), (*own.refused, *telling.more.refused))
     now = datetime.now(UTC)

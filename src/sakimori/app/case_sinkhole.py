@@ -61,6 +61,7 @@ def settings(case: Case, site: Site, out: Path) -> tuple[Path, list[str]]:
 
     Returns the file and the names. Raises RefusedError when there are none.
     """
+    case.check_open()
     ready = case.ready("sinkhole")
     if not ready:
         raise RefusedError(

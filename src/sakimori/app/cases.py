@@ -70,6 +70,12 @@ class Case:
         """The case's name."""
         return self.record.name
 
+    def check_open(self) -> None:
+        """Raise RefusedError when the case is closed: nothing is changed in it any more."""
+        if self.record.closed is not None:
+            raise RefusedError(f"the case {self.name} was closed at {self.record.closed:%Y-%m-%d}",
+                               hint="open another one")  # fmt: skip
+
     # Authority
 
     def authorise(
@@ -85,6 +91,7 @@ class Case:
 
         Raises ConfigError for an unknown kind, no scope or no reference.
         """
+        self.check_open()
         if kind not in acting.AUTHORITIES:
             raise ConfigError(f"no authority is named {kind!r}", hint=", ".join(acting.AUTHORITIES))
         if not [c for c in covers if c.strip()]:
@@ -125,6 +132,7 @@ class Case:
 
     def plan(self, limits: Limits, lists: Lists, days: int = DAYS) -> tuple[Plan, list[Proposal]]:
         """Plan the cuts, record the plan, and propose each cut that is not proposed already."""
+        self.check_open()
         graph = self.graph()
         where = str(self.folder / "graph.json")
         lists = replace(lists, sinkholes=frozenset(lists.sinkholes) | _sinkholes(self.ws))
@@ -148,6 +156,7 @@ class Case:
         self, acts: Iterable[tuple[str, Mapping[str, Any]]], why: str, days: int = DAYS
     ) -> list[Proposal]:
         """Propose acts (kind, what), without those that stand already; recorded as evidence."""
+        self.check_open()
         now = _now()
         standing = [
             (s.proposal.kind, s.proposal.what) for s in self.proposals()
@@ -188,6 +197,7 @@ class Case:
         Raises RefusedError for one without authority, expired, done or refused, or approved by the
         same person before; SourceError for an unknown id.
         """
+        self.check_open()
         if not by.strip():
             raise ConfigError("an approval needs a name", hint="--by NAME")
         chosen = self._chosen(ids)
@@ -205,12 +215,14 @@ class Case:
 
     def reject(self, ids: Sequence[int], reason: str) -> None:
         """Turn proposals down for good, with the reason."""
+        self.check_open()
         chosen = self._chosen(ids)
         self.evidence.record("approval", {"what": "rejected", "ids": list(ids), "reason": reason})
         self.cases.mark([s.proposal.id for s in chosen], "rejected")
 
     def undo(self, ids: Sequence[int], reason: str) -> None:
         """Take acts back: the next block file leaves their entries out, and its changes remove them."""
+        self.check_open()
         chosen = self._chosen(ids)
         wrong = next((s for s in chosen if s.standing.state not in ("approved", "done")), None)
         if wrong is not None:
@@ -228,7 +240,8 @@ class Case:
         self.cases.mark(ids, "done")
 
     def close(self, reason: str) -> None:
-        """Close the case; it can still be read and exported."""
+        """Close the case; it can still be read, measured and exported."""
+        self.check_open()
         self.evidence.record("note", {"what": "closed", "reason": reason})
         self.cases.close(self.name, _now())
 
