@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[Any]
 
+_UNSURE = 0.02  # of the draws
+_DIFFERENT = 1.3  # times the bots of a day
 _FEW_NAMED = 0.05  # of the hits: fewer identifiers than that are left aside
 
 
@@ -124,8 +126,17 @@ def _by_address(parts: tuple[tuple[_Seen, Numbers], ...], whole: _Seen) -> _Thre
         quantity(daily, words.DAILY, lower_bound=lower),
         replace(peak, high=int(np.ceil(max(peak.high, float(np.quantile(online, 0.975)))))),
         (first.daily_range[0] * scale, first.daily_range[1] * scale),
-        (),
+        _either(daily, np.concatenate([d.spell for d, _ in known])),
     )
+
+
+def _either(daily: Numbers, spell: Numbers) -> tuple[Note, ...]:
+    """Return what to say when leases and reconnections are both possible and make a difference."""
+    share = float(spell.mean())
+    if not _UNSURE <= share <= 1.0 - _UNSURE:
+        return ()
+    low, high = float(np.median(daily[~spell])), float(np.median(daily[spell]))
+    return (words.reconnect(share, low, high),) if high > _DIFFERENT * low else ()
 
 
 def _bounds(cells: Cells) -> _Three:
