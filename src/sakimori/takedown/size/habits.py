@@ -50,13 +50,14 @@ class Habits:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Logarithm of how plausible each habit (row) and lease (column) is, and what it implies.
+    """Logarithm of each habit's (row) and lease's (column) likelihood, and what it implies.
 
-    `likelihood` has the prior of the lease in it, that of the habit not. `chance` that a bot on line calls
+    `prior` of each lease. `chance` that a bot on line calls
     within an hour; `lease` in h, infinite where it never ends; `spell`: new with each time on line.
     """
 
     likelihood: Numbers
+    prior: Numbers
     chance: Numbers
     lease: Numbers
     spell: Numbers
@@ -106,8 +107,9 @@ def fit(curve: Returns, profile: Numbers, busiest: float) -> Fit:
     # Bots that all call less at night cannot call more often than every hour by day.
     most = np.where(habits().wave, min(1.0, 1.05 / max(busiest, 1.0)), 1.0)[:, None]
     likelihood, chance = _regress(sums, other, (here, weight), most)
-    likelihood += _against(profile)[:, None] + np.log([column.prior for column in columns])
-    return Fit(likelihood, chance, np.array([column.length for column in columns]), spell)
+    likelihood += _against(profile)[:, None]
+    prior, length = np.array([(column.prior, column.length) for column in columns]).T
+    return Fit(likelihood, prior, chance, length, spell)
 
 
 def _sums(habit: Numbers, kept: Numbers, other: Numbers, seen: tuple[Numbers, Numbers]) -> Numbers:

@@ -22,10 +22,10 @@ _USUAL = (6.0, 8.0, 12.0, 24.0, 48.0, 72.0, 96.0, 168.0, 336.0)  # h, that provi
 _RENEWED = (4.0, 6.0, 8.0, 12.0)  # h, of leases that begin when a bot comes on line
 _MOVING = (6.0, 12.0, 24.0, 48.0, 96.0, 168.0, np.inf)  # h
 
-# Prior mass of each kind. A new address with each connection has three in ten: common on home lines, and
+# Prior mass of each kind. A new address with each connection has a third: common on home lines, and
 # never to be ruled out without evidence.
-_BY_CLOCK, _MOVES, _AGAIN, _RENEWS = 0.55, 0.09, 0.03, 0.05
-_EVERY_TIME = {"even": 0.12, "usual": 0.08, "random": 0.08}
+_BY_CLOCK, _MOVES, _AGAIN, _RENEWS = 0.5, 0.08, 0.03, 0.05
+_EVERY_TIME = {"even": 0.2, "usual": 0.06, "random": 0.08}
 
 
 @dataclass(frozen=True, slots=True)

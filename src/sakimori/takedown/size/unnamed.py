@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DRAWS = 2_000
 _OFF = 0.075  # of every estimate, for what no model here holds; measured with bench/size.py
+_ALIKE = 0.5  # of what is expected of an ASN: that it is like the largest
 _LARGEST = 12  # ASNs fitted on their own; the rest together
 
 
@@ -68,13 +69,14 @@ def draw(cells: Cells, behind: Numbers, seed: int = 0) -> Draws | None:
     if not groups:
         return None
     grid = habits()
-    chosen = rng.choice(len(grid.prior), DRAWS, p=_weights(groups))
+    plausible = _plausible(groups)
+    chosen = rng.choice(len(grid.prior), DRAWS, p=_weights(plausible))
     daily, online, spell = np.zeros(DRAWS), np.zeros(DRAWS), np.zeros(DRAWS)
     by_day, heard = np.zeros(cells.days), np.zeros(cells.hours)
     whole, day_of = whole_days(cells), (np.arange(cells.hours) + cells.first_hour % 24) // 24
     lease: dict[int, tuple[float, float, float]] = {}
-    for group in groups:
-        column = _column(group.likely, chosen, rng)
+    for group, table in zip(groups, plausible, strict=True):
+        column = _column(table, chosen, rng)
         chance, length = group.likely.chance[chosen, column], group.likely.lease[column]
         calls, inside = _pace(group.single)
         by_hour = np.bincount(group.cells.hour, weights=group.cells.hits, minlength=cells.hours)
@@ -86,7 +88,7 @@ def draw(cells: Cells, behind: Numbers, seed: int = 0) -> Draws | None:
         heard += by_hour / inside
         online += by_hour.max(initial=0.0) / inside / chance
         spell += group.likely.spell[column] * by_hour.sum() / cells.hits.sum()
-        lease |= dict.fromkeys(group.codes, _middle(length))
+        lease |= dict.fromkeys(group.codes, _middle(_stays(group, chosen, column)))
     off = np.exp(rng.normal(0.01, _OFF, DRAWS))
     error = np.exp(rng.normal(0.0, _OFF, DRAWS))
     # No day has fewer bots than called in its busiest hour.
@@ -153,19 +155,33 @@ def _profile(cells: Cells) -> Numbers:
     return np.asarray(np.where(open_ > 0, rate / max(rate[open_ > 0].mean(), 1e-12), 1.0))
 
 
-def _weights(groups: list[_Group]) -> Numbers:
+def _plausible(groups: list[_Group]) -> list[Numbers]:
+    """Return for each group the logarithm of how plausible each habit and lease is, but for the habit's prior.
+
+    Providers are often alike: half of what is expected of the others is what the largest one shows. Else many
+    ASNs with one lease would look like a coincidence, and bots that reconnect alike would not.
+    """
+    largest = groups[0].likely
+    first = largest.likelihood + np.log(largest.prior)
+    alike = np.exp(first - first.max(axis=1)[:, None])
+    alike /= alike.sum(axis=1)[:, None]
+    others = np.log(_ALIKE * alike + (1.0 - _ALIKE) * largest.prior)
+    return [first, *(group.likely.likelihood + others for group in groups[1:])]
+
+
+def _weights(plausible: list[Numbers]) -> Numbers:
     """Return how plausible each habit is, by all ASNs together: bots of one family live alike."""
     total = np.log(habits().prior)
-    for group in groups:
-        best = group.likely.likelihood.max(axis=1)
-        total = total + best + np.log(np.exp(group.likely.likelihood - best[:, None]).sum(axis=1))
+    for table in plausible:
+        best = table.max(axis=1)
+        total = total + best + np.log(np.exp(table - best[:, None]).sum(axis=1))
     weight = np.exp(total - total.max())
     return np.asarray(weight / weight.sum())
 
 
-def _column(likely: Fit, chosen: Numbers, rng: np.random.Generator) -> Numbers:
-    """Return a lease for each draw, by its likelihood given the habit."""
-    row = likely.likelihood[chosen]
+def _column(plausible: Numbers, chosen: Numbers, rng: np.random.Generator) -> Numbers:
+    """Return a lease for each draw, by how plausible it is given the habit."""
+    row = plausible[chosen]
     share = np.exp(row - row.max(axis=1)[:, None]).cumsum(axis=1)
     return np.asarray((share > rng.random(len(chosen))[:, None] * share[:, -1:]).argmax(axis=1))
 
@@ -195,6 +211,13 @@ def _growth(chosen: Numbers, days: float) -> Numbers:
     """Return how many bots the window has seen for each one of a mean day."""
     active, life = habits().active[chosen], habits().life[chosen]
     return np.asarray((1.0 - (1.0 - active) ** days) / active * (1.0 + days / life))
+
+
+def _stays(group: _Group, chosen: Numbers, column: Numbers) -> Numbers:
+    """Return how long an address stays with a bot, h: where it is new each time, as long as the bot is on line."""
+    length, awake = group.likely.lease[column], habits().awake[chosen]
+    here = group.likely.spell[column] & (habits().steady[chosen] < 1.0)
+    return np.asarray(np.where(here, np.minimum(length, awake), length))
 
 
 def _middle(length: Numbers) -> tuple[float, float, float]:

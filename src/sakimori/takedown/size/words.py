@@ -31,9 +31,8 @@ TURNOVER = (
     "rests on how long infections usually last."
 )
 RECONNECT = (
-    "Addresses that change may be leases that end while a bot goes on (then about {low} bots a day), or bots "
-    "that get a new address with each connection (then about {high}). The calls leave {share} % for the "
-    "latter; the interval holds both."
+    "Addresses change when a lease ends (then {low} bots a day) or with each connection (then {high}): "
+    "the calls leave {share} % for the latter, and the interval holds both."
 )
 FEW_NAMES = "Only {share} % of the calls have an identifier: addresses were counted."
 APART = (
