@@ -53,7 +53,8 @@ class Fit:
     """Logarithm of each habit's (row) and lease's (column) likelihood, and what it implies.
 
     `prior` of each lease. `chance` that a bot on line calls
-    within an hour; `lease` in h, infinite where it never ends; `spell`: new with each time on line.
+    within an hour; `lease` in h, infinite where it never ends; `spell`: it is new with each time
+    on line, and only then.
     """
 
     likelihood: Numbers
@@ -109,7 +110,7 @@ def fit(curve: Returns, profile: Numbers, busiest: float) -> Fit:
     likelihood, chance = _regress(sums, other, (here, weight), most)
     likelihood += _against(profile)[:, None]
     prior, length = np.array([(column.prior, column.length) for column in columns]).T
-    return Fit(likelihood, prior, chance, length, spell)
+    return Fit(likelihood, prior, chance, length, spell & np.isinf(length))
 
 
 def _sums(habit: Numbers, kept: Numbers, other: Numbers, seen: tuple[Numbers, Numbers]) -> Numbers:

@@ -87,7 +87,7 @@ def draw(cells: Cells, behind: Numbers, seed: int = 0) -> Draws | None:
         daily += active * 24.0 * _per_hour(chosen, chance, _profile(group.cells))
         heard += by_hour / inside
         online += by_hour.max(initial=0.0) / inside / chance
-        spell += group.likely.spell[column] * by_hour.sum() / cells.hits.sum()
+        spell += _reconnects(group, chosen, column) * by_hour.sum() / cells.hits.sum()
         lease |= dict.fromkeys(group.codes, _middle(_stays(group, chosen, column)))
     off = np.exp(rng.normal(0.01, _OFF, DRAWS))
     error = np.exp(rng.normal(0.0, _OFF, DRAWS))
@@ -213,11 +213,15 @@ def _growth(chosen: Numbers, days: float) -> Numbers:
     return np.asarray((1.0 - (1.0 - active) ** days) / active * (1.0 + days / life))
 
 
+def _reconnects(group: _Group, chosen: Numbers, column: Numbers) -> Numbers:
+    """Return for each draw whether bots switch off, and get a new address each time that they come back."""
+    return np.asarray(group.likely.spell[column] & (habits().steady[chosen] < 1.0))
+
+
 def _stays(group: _Group, chosen: Numbers, column: Numbers) -> Numbers:
     """Return how long an address stays with a bot, h: where it is new each time, as long as the bot is on line."""
-    length, awake = group.likely.lease[column], habits().awake[chosen]
-    here = group.likely.spell[column] & (habits().steady[chosen] < 1.0)
-    return np.asarray(np.where(here, np.minimum(length, awake), length))
+    length, again = group.likely.lease[column], _reconnects(group, chosen, column)
+    return np.asarray(np.where(again, habits().awake[chosen], length))
 
 
 def _middle(length: Numbers) -> tuple[float, float, float]:
