@@ -182,7 +182,7 @@ def _by_name(hits: Hits, by_address: Cells, both: Twice | None, seed: int) -> _T
     more = _more(found, rng)
     factor = both.factor(DRAWS) if both is not None else np.ones((3, DRAWS))
     footprint = (found.identifiers * more + rng.random(DRAWS) * found.missed) * factor[0]
-    unnamed = found.unnamed_days * np.maximum(rng.normal(1.0, 0.3, DRAWS), 0.0)
+    unnamed = found.unnamed_days * np.maximum(rng.normal(1.0, 0.5, DRAWS), 0.0)
     daily = (found.daily + unnamed) * more * factor[1]
     scale = float(np.median(daily)) / max(found.daily, 1e-9)
     notes = [words.clones(found.clones)] if found.clones else []

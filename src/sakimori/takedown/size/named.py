@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Numbers = NDArray[Any]
 
 _CLONE_PLACES = 4  # addresses that one identifier calls from within one hour, again and again
+_PAIRS = 5  # of calls at an address, for a share of its own
+_ADDRESSES = 30  # with so many, for one in the middle
 _SOON = 6 * 3_600.0  # s, between calls that one bot at one address makes
 
 
@@ -86,8 +88,13 @@ def _without(hits: Hits) -> tuple[float, float, float]:
     lost = ~given[1:][next_]
     starts, pairs = runs(ip[1:][next_])
     each = np.add.reduceat(lost.astype(float), starts) / pairs
-    many = pairs >= min(5, int(pairs.max()))
-    of_all, of_middle = float(lost.mean()), float(np.median(each[many]))
+    many = pairs >= _PAIRS
+    if many.sum() >= _ADDRESSES:
+        of_middle = float(np.median(each[many]))
+    else:  # too few calls of an address for a share of its own: all but the busiest, together
+        few = pairs <= np.quantile(pairs, 0.9)
+        of_middle = float(np.average(each[few], weights=pairs[few]))
+    of_all = float(lost.mean())
     extra = [max(0.0, (1.0 - forgets) / share - 1.0) for forgets in (of_all, of_middle)]
     return min(extra), max(extra), of_middle
 
