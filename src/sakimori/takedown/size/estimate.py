@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _UNSURE = 0.03  # of the draws: with fewer an explanation is ruled out
 _DIFFERENT = 1.3  # times the bots of a day
+_NEVER_NAMED = 0.01  # of the bots, at most, beyond what is estimated where identifiers are left out
 _FEW_NAMED = 0.05  # of the hits: fewer identifiers than that are left aside
 
 
@@ -194,6 +195,9 @@ def _by_name(hits: Hits, by_address: Cells, both: Twice | None, seed: int) -> _T
         least = 1.0 if found.forgets > 0.0 else float(np.quantile(more, 0.025))
         whole = replace(whole, low=min(whole.low, int(least * found.identifiers)))
         day = replace(day, low=min(day.low, int(least * found.daily)))
+    if found.forgets > 0.0:  # how many were never named is known by Chao's bound only
+        whole = replace(whole, high=int(np.ceil(whole.high * (1.0 + _NEVER_NAMED))))
+        day = replace(day, high=int(np.ceil(day.high * (1.0 + _NEVER_NAMED))))
     return _Three(
         whole,
         day,
