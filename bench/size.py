@@ -1,6 +1,6 @@
 """Coverage and width of the intervals of `size` on made-up botnets: python bench/size.py [COUNT].
 
-Two simulators, built apart. Each row is one of them with one kind of data: no identifiers, all bots with one,
+Three simulators, built apart. Each row is one of them with one kind of data: no identifiers, all bots with one,
 half of the bots, six of ten calls, two sinkholes (0.6 and 0.5 of the bots each) with and without.
 """
 
@@ -12,18 +12,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import _size_second as second
+import _size_third as third
 import numpy as np
 
 from sakimori.simulate import population
 from sakimori.takedown.size import Hits, size
 
 DATA = ("none", "all", "half", "some calls", "two, none", "two, all")
+WORLDS = ("first", "second", *third.KINDS)
 SEEN = ("footprint", "daily_active", "peak_at_once")
 
 
 def made(which: str, seed: int) -> Any:
     if which == "first":
         return population.play(population.drawn(seed))
+    if which in third.KINDS:
+        return SimpleNamespace(**third.run(third.drawn(seed, (which,))))
     return SimpleNamespace(**second.run(second.drawn(seed)))
 
 
@@ -69,7 +73,7 @@ def main() -> None:
     )
     print("made by identifiers  footp.  daily  peak   in hour footp. daily  peak")
     for data in sys.argv[2:] or DATA:
-        for which in ("first", "second"):
+        for which in WORLDS:
             print(row(which, data, range(100, 100 + count)), flush=True)
 
 

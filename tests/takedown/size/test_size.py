@@ -197,3 +197,53 @@ def test_the_same_plan_plays_the_same_hits() -> None:
     assert np.array_equal(one.time, two.time)
     assert np.array_equal(one.ip, two.ip)
     assert address(0) == "198.18.0.0"
+
+
+def spells(rng: np.random.Generator, *, starts: int, bots: int = 600, days: int = 10) -> Hits:
+    """Six hourly calls in a row on seven of ten days, from a new address each time."""
+    day = np.nonzero(rng.random((days, bots)) < 0.7)[0]
+    start = day * 24 + rng.integers(0, starts, len(day))
+    hour = (start[:, None] + np.arange(6)).ravel()
+    ip = np.repeat(rng.permutation(len(day)), 6)
+    time = START + 3_600.0 * (hour + rng.random(len(hour)))
+    none = np.full(len(time), -1)
+    return Hits(time, ip, np.zeros(len(time), int), none, none, ("64500",))
+
+
+@pytest.mark.parametrize("starts", [16, 18, 24])
+def test_a_new_address_with_each_connection_is_not_taken_for_a_lease(starts: int) -> None:
+    found = size(spells(np.random.default_rng(starts), starts=starts))
+    assert found.daily_active.low <= 0.7 * 600 <= found.daily_active.high
+    assert found.footprint.low <= 600 <= found.footprint.high
+    assert any("with each connection" in str(note) for note in found.notes)
+
+
+def test_nights_without_a_call_tell_that_bots_switch_off() -> None:
+    found = size(spells(np.random.default_rng(5), starts=16))
+    assert 0.8 * 420 < found.daily_active.estimate < 1.2 * 420
+
+
+def test_no_day_has_fewer_bots_than_its_busiest_hour() -> None:
+    found = size(spells(np.random.default_rng(6), starts=4))
+    assert found.daily_active.low >= 0.8 * found.peak_at_once.low
+    assert found.daily_active.estimate >= 0.95 * found.peak_at_once.estimate
+
+
+def test_leases_of_six_hours_stay_possible_where_bots_never_switch_off() -> None:
+    nets = (Provider(asn=64_500, lease=6.0),)
+    made = played(
+        14, providers=nets, days=7, always_on=1.0, pace=1.0, pace_spread=0.0, life_days=0.0,
+        active_days=1.0, weekend=1.0,
+    )  # fmt: skip
+    found = size(hits(made))
+    assert holds(found, made) == [True] * 3
+    assert found.daily_active.estimate < 1.5 * made.daily
+
+
+def test_a_day_that_only_lacks_hours_of_sleep_is_whole() -> None:
+    made = spells(np.random.default_rng(7), starts=12, days=4)
+    late = made.of((made.time - START) % 86_400 >= 5 * 3_600.0)
+    named = replace(late, bot=late.ip)  # nothing before 5 h UTC: every day is still a whole one
+    daily = size(named).daily_active
+    each = [len(np.unique(late.ip[(late.time - START) // 86_400 == day])) for day in range(4)]
+    assert daily.low <= np.mean(each) <= daily.high

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Numbers = NDArray[Any]
 
 
+_NEXT_TO_NOTHING = 0.01  # of a day's calls
+
+
 @dataclass(frozen=True, slots=True)
 class Cells:
     """Arrays of one length, sorted by `ip`, then `hour`.
@@ -53,12 +56,21 @@ class Cells:
 def whole_days(cells: Cells) -> Numbers:
     """Return which UTC days the window covers whole; all of them when it covers none whole.
 
-    A day counts as whole when 23 of its 24 hours lie within the window.
+    A day counts as whole when 23 of its 24 hours lie within the window, or when next to nothing calls, on
+    days that do, in the hours that it lacks: bots that sleep do not cut the window short.
     """
     start = np.arange(cells.days) * 24 - cells.first_hour % 24
     covered = np.minimum(start + 24, cells.hours) - np.maximum(start, 0)
     whole = covered >= 23
-    return whole if whole.any() else np.ones(cells.days, bool)
+    if not whole.any():
+        return np.ones(cells.days, bool)
+    if whole.all():
+        return whole
+    clock = (cells.hour + cells.first_hour) % 24
+    calls = np.bincount(clock[whole[cells.day]], weights=cells.hits[whole[cells.day]], minlength=24)
+    hour = np.arange(cells.days)[:, None] * 24 - cells.first_hour % 24 + np.arange(24)[None, :]
+    lacks = ((hour < 0) | (hour >= cells.hours)) @ calls
+    return np.asarray(whole | (lacks <= _NEXT_TO_NOTHING * calls.sum()))
 
 
 def unique(values: Numbers) -> Numbers:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[Any]
 
+_UNSURE = 0.03  # of the draws: with fewer an explanation is ruled out
+_DIFFERENT = 1.3  # times the bots of a day
+_NEVER_NAMED = 0.01  # of the bots, at most, beyond what is estimated where identifiers are left out
 _FEW_NAMED = 0.05  # of the hits: fewer identifiers than that are left aside
 
 
@@ -117,15 +120,42 @@ def _by_address(parts: tuple[tuple[_Seen, Numbers], ...], whole: _Seen) -> _Thre
     heard = np.concatenate([d.heard * f[2] for d, f in known])
     online = np.concatenate([d.online * f[2] for d, f in known])
     peak = quantity(heard, words.PEAK, lower_bound=lower)
+    spell = np.concatenate([d.spell for d, _ in known])
     first = known[0][0]
     scale = float(np.median(daily) / np.median(first.daily))
     return _Three(
-        quantity(footprint, words.FOOTPRINT, lower_bound=lower),
-        quantity(daily, words.DAILY, lower_bound=lower),
+        _both(quantity(footprint, words.FOOTPRINT, lower_bound=lower), footprint, spell),
+        _both(quantity(daily, words.DAILY, lower_bound=lower), daily, spell),
         replace(peak, high=int(np.ceil(max(peak.high, float(np.quantile(online, 0.975)))))),
         (first.daily_range[0] * scale, first.daily_range[1] * scale),
-        (),
+        _either(daily, spell),
     )
+
+
+def _unsure(spell: Numbers) -> bool:
+    """Whether leases that end and bots that reconnect both remain possible."""
+    return bool(_UNSURE <= float(spell.mean()) <= 1.0 - _UNSURE)
+
+
+def _both(whole: Quantity, draws: Numbers, spell: Numbers) -> Quantity:
+    """Return the quantity with an interval that holds the central 95 % of either explanation.
+
+    How much each weighs is in part a matter of what one believed before, so the lesser one counts whole.
+    """
+    if not _unsure(spell):
+        return whole
+    parts = [quantity(draws[chosen], whole.method) for chosen in (spell, ~spell)]
+    return replace(
+        whole, low=min(part.low for part in parts), high=max(part.high for part in parts)
+    )
+
+
+def _either(daily: Numbers, spell: Numbers) -> tuple[Note, ...]:
+    """Return what to say when leases and reconnections are both possible and make a difference."""
+    if not _unsure(spell):
+        return ()
+    low, high = float(np.median(daily[~spell])), float(np.median(daily[spell]))
+    return (words.reconnect(float(spell.mean()), low, high),) if high > _DIFFERENT * low else ()
 
 
 def _bounds(cells: Cells) -> _Three:
@@ -153,7 +183,7 @@ def _by_name(hits: Hits, by_address: Cells, both: Twice | None, seed: int) -> _T
     more = _more(found, rng)
     factor = both.factor(DRAWS) if both is not None else np.ones((3, DRAWS))
     footprint = (found.identifiers * more + rng.random(DRAWS) * found.missed) * factor[0]
-    unnamed = found.unnamed_days * np.maximum(rng.normal(1.0, 0.3, DRAWS), 0.0)
+    unnamed = found.unnamed_days * np.maximum(rng.normal(1.0, 0.5, DRAWS), 0.0)
     daily = (found.daily + unnamed) * more * factor[1]
     scale = float(np.median(daily)) / max(found.daily, 1e-9)
     notes = [words.clones(found.clones)] if found.clones else []
@@ -165,6 +195,9 @@ def _by_name(hits: Hits, by_address: Cells, both: Twice | None, seed: int) -> _T
         least = 1.0 if found.forgets > 0.0 else float(np.quantile(more, 0.025))
         whole = replace(whole, low=min(whole.low, int(least * found.identifiers)))
         day = replace(day, low=min(day.low, int(least * found.daily)))
+    if found.forgets > 0.0:  # how many were never named is known by Chao's bound only
+        whole = replace(whole, high=int(np.ceil(whole.high * (1.0 + _NEVER_NAMED))))
+        day = replace(day, high=int(np.ceil(day.high * (1.0 + _NEVER_NAMED))))
     return _Three(
         whole,
         day,

@@ -1,9 +1,9 @@
 """How bots live and how long leases last, read from the curve of returning addresses.
 
 Every combination of habits (share of bots that never switch off, hours a day of the others, share of days,
-mean life) and leases (length; all of one length, at random, or a new address each time on line) foretells a
-curve. Each gets a weight by how well it fits, allowing for a model that is never quite true: what the data cannot tell apart keeps its weight,
-so the interval is wide where it must be.
+mean life) and leases (`leases`) foretells a curve. Each gets a weight by how well it fits, allowing for a model
+that is never quite true: what the data cannot tell apart keeps its weight, so the interval is wide where it must
+be. Calls that end at an address after six hours may be a lease that ended, or a bot.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sakimori.takedown.size.leases import leases
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sakimori.takedown.size.leases import Lease
     from sakimori.takedown.size.returns import Returns
 
     Numbers = NDArray[Any]
@@ -25,10 +28,6 @@ _STEADY = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
 _AWAKE = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13.5, 15, 17, 19, 21)  # h
 _ACTIVE = ((1.0, 0.52), (0.92, 0.22), (0.8, 0.16), (0.6, 0.1))  # share of days, prior
 _LIFE = ((np.inf, 0.42), (150.0, 0.22), (60.0, 0.2), (25.0, 0.16))  # days, prior
-_USUAL = (6.0, 8.0, 12.0, 24.0, 48.0, 72.0, 96.0, 168.0, 336.0)  # h, that providers choose
-
-_RENEWED = (4.0, 6.0, 8.0, 12.0)  # h, of leases that begin when a bot comes on line
-
 _OFF_START = 0.02  # of the curve's start: how far a model may be off anywhere
 _OFF_HERE = 0.035  # of the curve's value
 _FREE = 9.0  # lags that count as independent
@@ -53,12 +52,16 @@ class Habits:
 class Fit:
     """Logarithm of each habit's (row) and lease's (column) likelihood, and what it implies.
 
-    `chance` that a bot on line calls within an hour; `lease` in h, infinite where it never ends.
+    `prior` of each lease. `chance` that a bot on line calls
+    within an hour; `lease` in h, infinite where it never ends; `spell`: it is new with each time
+    on line, and only then.
     """
 
     likelihood: Numbers
+    prior: Numbers
     chance: Numbers
     lease: Numbers
+    spell: Numbers
 
 
 @cache
@@ -77,10 +80,11 @@ def habits() -> Habits:
     return Habits(wave > 0, steady, awake, active, life, prior / prior.sum())
 
 
-def fit(curve: Returns, profile: Numbers) -> Fit:
+def fit(curve: Returns, profile: Numbers, busiest: float) -> Fit:
     """Return how well every combination foretells the curve.
 
-    `profile` is the activity at each UTC hour, 1 on average. The curve is
+    `profile` is the activity at each UTC hour, 1 on average, and `busiest` how much more than on average
+    an hour of the day ever has of addresses. The curve is
     chance * habit * lease + other * (1 - lease): `other` is another bot at that address, at its hours.
     """
     lag = curve.lag.astype(float)
@@ -90,23 +94,23 @@ def fit(curve: Returns, profile: Numbers) -> Fit:
     sigma2 = (_OFF_START * top) ** 2 + (_OFF_HERE * here) ** 2
     sigma2 += 4.0 * np.maximum(here * (1.0 - here), 1e-4) / np.maximum(seen, 1.0)
     weight = min(1.0, _FREE / len(here)) / sigma2
-    today, later = _habit_curves(lag, profile)
-    columns = _columns(lag)
-    sums = np.empty((3, len(today), len(columns)))
-    again = np.array([column[2] for column in columns])
+    columns = leases(lag)
     # Averaged before they are multiplied: what a lease loses within a bot's pace is small.
-    kept = np.stack([column[1] for column in columns]) @ curve.smooth.T
-    other = (1.0 - kept * (again > 0)[:, None]) * (curve.smooth @ _swing(lag, profile))
-    for night in set(again.tolist()):
-        which = again == night
-        habit = (today + night * later) @ curve.smooth.T
+    kept = np.stack([column.kept for column in columns]) @ curve.smooth.T
+    spell = np.array([column.spell for column in columns])
+    other = (1.0 - kept * ~spell[:, None]) * (curve.smooth @ _swing(lag, profile))
+    parts = _parts(lag, profile)
+    sums = np.empty((3, len(habits().prior), len(columns)))
+    for kind in dict.fromkeys((column.hours, column.value) for column in columns):
+        which = np.array([(column.hours, column.value) == kind for column in columns])
+        habit = _curve(lag, parts, columns[int(which.argmax())]) @ curve.smooth.T
         sums[:, :, which] = _sums(habit, kept[which], other[which], (here, weight))
-    for back, length in enumerate(reversed(_RENEWED), 1):  # the last columns
-        habit = _renewed(lag, length) @ curve.smooth.T
-        sums[:, :, [-back]] = _sums(habit, kept[[-back]], other[[-back]], (here, weight))
-    likelihood, chance = _regress(sums, other, here, weight)
+    # Bots that all call less at night cannot call more often than every hour by day.
+    most = np.where(habits().wave, min(1.0, 1.05 / max(busiest, 1.0)), 1.0)[:, None]
+    likelihood, chance = _regress(sums, other, (here, weight), most)
     likelihood += _against(profile)[:, None]
-    return Fit(likelihood, chance, np.array([length for length, _, _ in columns]))
+    prior, length = np.array([(column.prior, column.length) for column in columns]).T
+    return Fit(likelihood, prior, chance, length, spell & np.isinf(length))
 
 
 def _sums(habit: Numbers, kept: Numbers, other: Numbers, seen: tuple[Numbers, Numbers]) -> Numbers:
@@ -117,15 +121,6 @@ def _sums(habit: Numbers, kept: Numbers, other: Numbers, seen: tuple[Numbers, Nu
     here, weight = seen
     parts = (weight * kept**2, weight * kept * other, weight * kept * here)
     return np.stack([habit**2 @ parts[0].T, habit @ parts[1].T, habit @ parts[2].T])
-
-
-def _columns(lag: Numbers) -> list[tuple[float, Numbers, float]]:
-    """Return each kind of lease: its length, the chance to outlast a lag, and to outlast a night."""
-    lengths = np.unique(np.r_[np.geomspace(2.5, 1_000, 34), _USUAL, np.inf]).tolist()
-    even = [(length, np.maximum(0.0, 1.0 - lag / length), 1.0) for length in lengths]
-    random = [(length, np.exp(-lag / length), 1.0) for length in lengths]
-    nightly = [(np.inf, np.ones(len(lag)), again) for again in (0.0, 0.0, 0.3, 0.6)]
-    return [*even, *random, *nightly, *((length, np.ones(len(lag)), 0.0) for length in _RENEWED)]
 
 
 def _against(profile: Numbers) -> Numbers:
@@ -143,16 +138,17 @@ def _against(profile: Numbers) -> Numbers:
 
 
 def _regress(
-    sums: Numbers, other: Numbers, here: Numbers, weight: Numbers
+    sums: Numbers, other: Numbers, seen: tuple[Numbers, Numbers], most: Numbers
 ) -> tuple[Numbers, Numbers]:
-    """Return log likelihood and chance of each row and column, both coefficients in [0, 1]."""
+    """Return log likelihood and chance of each row and column; the chance is `most` of each row at most."""
+    here, weight = seen
     xx, xz, xy = sums
     zz, zy = (other * other) @ weight, (other * here) @ weight
     det = xx * zz - xz**2
     solid = det > 1e-9 * np.maximum(xx * zz, 1e-12)
     second = np.where(solid, (xx * zy - xz * xy) / np.where(solid, det, 1.0), 0.0)
     second = np.clip(second, 0.0, 1.0)
-    first = np.clip((xy - second * xz) / np.maximum(xx, 1e-12), 1e-3, 1.0)
+    first = np.clip((xy - second * xz) / np.maximum(xx, 1e-12), 1e-3, most)
     # Another bot at the address is rarer than the bot itself, or nobody could ever move.
     second = np.clip((zy - first * xz) / np.maximum(zz, 1e-12), 0.0, 0.5 * first)
     second = np.where(solid & (zz > 1e-12), second, 0.0)
@@ -161,25 +157,45 @@ def _regress(
     return -0.5 * np.maximum(off, 0.0), first
 
 
-def _habit_curves(lag: Numbers, profile: Numbers) -> tuple[Numbers, Numbers]:
+def _parts(lag: Numbers, profile: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     """Return the chance that a bot on line is on line `lag` hours later, a row for each habit.
 
-    The first part is the same time on line (all of it for bots that never switch off), the second another.
+    The first part is bots that never switch off, the second the same time on line, the third another day's.
     """
     grid = habits()
     steady, awake = grid.steady[:, None], grid.awake[:, None]
     active, life = grid.active[:, None], grid.life[:, None]
-    today, later = np.zeros((len(grid.awake), len(lag))), np.zeros((len(grid.awake), len(lag)))
+    always, today, later = (np.zeros((len(grid.awake), len(lag))) for _ in range(3))
     for day in range(int(lag.max() // 24) + 2):
         near = np.abs(lag - 24 * day) < 24
         x = lag[near][None, :] - 24.0 * day
         again = 1.0 if day == 0 else active * np.exp(-day / life)
-        today[:, near] += again * steady * _triangle(x, 24.0)
+        always[:, near] += again * steady * _triangle(x, 24.0)
         box = _box(x, awake) if day == 0 else _smeared(x, awake)
         part = today if day == 0 else later
         part[:, near] += again * (1.0 - steady) * box
-    today[grid.wave] *= _swing(lag, profile)
-    return today, later
+    always[grid.wave] *= _swing(lag, profile)
+    return always, today, later
+
+
+def _curve(lag: Numbers, parts: tuple[Numbers, Numbers, Numbers], lease: Lease) -> Numbers:
+    """Return the chance to be on line again, as `lease.hours` has it, a row for each habit."""
+    always, today, later = parts
+    grid = habits()
+    awake, others = grid.awake[:, None], 1.0 - grid.steady[:, None]
+    match lease.hours:
+        case "renewed":
+            return _renewed(lag, lease.value)
+        case "even":  # all on line for one length
+            return np.asarray(always + others * _triangle(lag, awake))
+        case "random":
+            return np.asarray(always + others * np.exp(-lag / awake))
+        case "moving":  # on line once a day, at any hour
+            again = grid.active[:, None] * np.exp(-lag / 24.0 / grid.life[:, None])
+            again = again * awake / 24.0 * np.minimum(1.0, lag / 24.0)
+            return np.asarray(always + others * (_triangle(lag, awake) + again))
+        case _:
+            return np.asarray(always + today + lease.value * later)
 
 
 def _swing(lag: Numbers, profile: Numbers) -> Numbers:

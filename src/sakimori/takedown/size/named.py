@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Numbers = NDArray[Any]
 
 _CLONE_PLACES = 4  # addresses that one identifier calls from within one hour, again and again
+_CALLS = 5  # that follow another at an address, for a share of its own
+_ADDRESSES = 30  # with so many, for one in the middle
 _SOON = 6 * 3_600.0  # s, between calls that one bot at one address makes
 
 
@@ -80,14 +82,21 @@ def _without(hits: Hits) -> tuple[float, float, float]:
     order = np.lexsort((hits.time, hits.ip))
     ip, time, given = hits.ip[order], hits.time[order], hits.bot[order] >= 0
     share = float(given.mean())
-    next_ = (ip[1:] == ip[:-1]) & (time[1:] - time[:-1] < _SOON) & given[:-1]
-    if share >= 1.0 or next_.sum() < 30:
+    follows = (ip[1:] == ip[:-1]) & (time[1:] - time[:-1] < _SOON)
+    after = given[:-1][follows]
+    if share >= 1.0 or after.sum() < 30:
         return max(0.0, 1.0 / share - 1.0), max(0.0, 1.0 / share - 1.0), 0.0
-    lost = ~given[1:][next_]
-    starts, pairs = runs(ip[1:][next_])
-    each = np.add.reduceat(lost.astype(float), starts) / pairs
-    many = pairs >= min(5, int(pairs.max()))
-    of_all, of_middle = float(lost.mean()), float(np.median(each[many]))
+    lost = (after & ~given[1:][follows]).astype(float)
+    starts, calls = runs(ip[1:][follows])
+    pairs = np.add.reduceat(after.astype(float), starts)
+    each = np.add.reduceat(lost, starts) / np.maximum(pairs, 1.0)
+    many = (calls >= _CALLS) & (pairs > 0)  # not by pairs: those who leave out little have more
+    if many.sum() >= _ADDRESSES:
+        of_middle = float(np.median(each[many]))
+    else:  # too few calls of an address for a share of its own: all but the busiest, together
+        few = (calls <= np.quantile(calls, 0.9)) & (pairs > 0)
+        of_middle = float(np.average(each[few], weights=pairs[few])) if few.any() else 0.0
+    of_all = float(lost.sum() / after.sum())
     extra = [max(0.0, (1.0 - forgets) / share - 1.0) for forgets in (of_all, of_middle)]
     return min(extra), max(extra), of_middle
 

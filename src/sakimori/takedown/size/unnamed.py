@@ -8,7 +8,7 @@ data leave possible, and the interval is that of the draws.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     Numbers = NDArray[Any]
 
 DRAWS = 2_000
-_OFF = 0.065  # of every estimate, for what no model here holds; measured with bench/size.py
+_OFF = 0.075  # of every estimate, for what no model here holds; measured with bench/size.py
+_ALIKE = 0.5  # of what is expected of an ASN: that it is like the largest
 _LARGEST = 12  # ASNs fitted on their own; the rest together
 
 
@@ -35,7 +36,8 @@ class Draws:
     """Plausible values of each quantity, in as many draws, and what was learned on the way.
 
     `heard` is how many bots called in the busiest hour, `online` how many were on line then, silent ones too.
-    `daily_range` is the lowest and highest day, at the median. `lease` is h for each ASN code.
+    `daily_range` is the lowest and highest day, at the median. `lease` is h for each ASN code. `spell` says for
+    each draw whether most calls come from addresses that are new with each time on line.
     """
 
     footprint: Numbers
@@ -43,6 +45,7 @@ class Draws:
     heard: Numbers
     online: Numbers
     daily_range: tuple[float, float]
+    spell: Numbers
     lease: dict[int, tuple[float, float, float]]
 
 
@@ -66,33 +69,39 @@ def draw(cells: Cells, behind: Numbers, seed: int = 0) -> Draws | None:
     if not groups:
         return None
     grid = habits()
-    chosen = rng.choice(len(grid.prior), DRAWS, p=_weights(groups))
-    daily, online, heard = np.zeros(DRAWS), np.zeros(DRAWS), np.zeros(cells.hours)
-    by_day = np.zeros(cells.days)
+    plausible = _plausible(groups)
+    chosen = rng.choice(len(grid.prior), DRAWS, p=_weights(plausible))
+    daily, online, spell = np.zeros(DRAWS), np.zeros(DRAWS), np.zeros(DRAWS)
+    by_day, heard = np.zeros(cells.days), np.zeros(cells.hours)
+    whole, day_of = whole_days(cells), (np.arange(cells.hours) + cells.first_hour % 24) // 24
     lease: dict[int, tuple[float, float, float]] = {}
-    for group in groups:
-        column = _column(group.likely, chosen, rng)
+    for group, table in zip(groups, plausible, strict=True):
+        column = _column(table, chosen, rng)
         chance, length = group.likely.chance[chosen, column], group.likely.lease[column]
         calls, inside = _pace(group.single)
         by_hour = np.bincount(group.cells.hour, weights=group.cells.hits, minlength=cells.hours)
-        day_of = (np.arange(cells.hours) + cells.first_hour % 24) // 24
-        by_day += np.bincount(day_of, weights=by_hour / calls, minlength=cells.days)
+        each_day = np.bincount(day_of, weights=by_hour / calls, minlength=cells.days)
+        by_day += each_day
         moved = 1.0 + np.clip((inside - 1.0) / 2.0, 0.0, 1.0) / np.maximum(length - 1.0, 1.0)
-        active = by_hour.sum() / calls / cells.hours / moved
+        active = each_day[whole].mean() / min(24.0, cells.hours) / moved
         daily += active * 24.0 * _per_hour(chosen, chance, _profile(group.cells))
         heard += by_hour / inside
         online += by_hour.max(initial=0.0) / inside / chance
-        lease |= dict.fromkeys(group.codes, _middle(length))
-    whole = by_day[whole_days(cells)]
-    scale = float(np.median(daily)) / max(float(whole.mean()), 1e-9)
+        spell += _reconnects(group, chosen, column) * by_hour.sum() / cells.hits.sum()
+        lease |= dict.fromkeys(group.codes, _middle(_stays(group, chosen, column)))
     off = np.exp(rng.normal(0.01, _OFF, DRAWS))
-    daily *= off
+    error = np.exp(rng.normal(0.0, _OFF, DRAWS))
+    # No day has fewer bots than called in its busiest hour.
+    busiest = np.array([heard[day_of == day].max(initial=0.0) for day in np.flatnonzero(whole)])
+    daily = np.maximum(daily * off, busiest.mean() * error)
+    scale = float(np.median(daily)) / max(float(by_day[whole].mean()), 1e-9)
     return Draws(
         daily * _growth(chosen, cells.hours / 24.0) * np.exp(rng.normal(0.0, _OFF, DRAWS)),
         daily,
-        heard.max(initial=0.0) * np.exp(rng.normal(0.0, _OFF, DRAWS)),
+        heard.max(initial=0.0) * error,
         np.minimum(online * off, daily),
-        (float(whole.min() * scale), float(whole.max() * scale)),
+        (float(by_day[whole].min() * scale), float(by_day[whole].max() * scale)),
+        spell > 0.5,
         lease,
     )
 
@@ -133,7 +142,8 @@ def _group(codes: tuple[int, ...], cells: Cells, behind: Numbers) -> _Group | No
     curve = returns(single)
     if curve is None:
         return None
-    return _Group(codes, cells, single, fit(curve, _profile(single)))
+    busiest = float(_profile(replace(single, hits=np.ones_like(single.hits))).max())
+    return _Group(codes, cells, single, fit(curve, _profile(single), busiest))
 
 
 def _profile(cells: Cells) -> Numbers:
@@ -145,19 +155,33 @@ def _profile(cells: Cells) -> Numbers:
     return np.asarray(np.where(open_ > 0, rate / max(rate[open_ > 0].mean(), 1e-12), 1.0))
 
 
-def _weights(groups: list[_Group]) -> Numbers:
+def _plausible(groups: list[_Group]) -> list[Numbers]:
+    """Return for each group the logarithm of how plausible each habit and lease is, but for the habit's prior.
+
+    Providers are often alike: half of what is expected of the others is what the largest one shows. Else many
+    ASNs with one lease would look like a coincidence, and bots that reconnect alike would not.
+    """
+    largest = groups[0].likely
+    first = largest.likelihood + np.log(largest.prior)
+    alike = np.exp(first - first.max(axis=1)[:, None])
+    alike /= alike.sum(axis=1)[:, None]
+    others = np.log(_ALIKE * alike + (1.0 - _ALIKE) * largest.prior)
+    return [first, *(group.likely.likelihood + others for group in groups[1:])]
+
+
+def _weights(plausible: list[Numbers]) -> Numbers:
     """Return how plausible each habit is, by all ASNs together: bots of one family live alike."""
     total = np.log(habits().prior)
-    for group in groups:
-        best = group.likely.likelihood.max(axis=1)
-        total = total + best + np.log(np.exp(group.likely.likelihood - best[:, None]).mean(axis=1))
+    for table in plausible:
+        best = table.max(axis=1)
+        total = total + best + np.log(np.exp(table - best[:, None]).sum(axis=1))
     weight = np.exp(total - total.max())
     return np.asarray(weight / weight.sum())
 
 
-def _column(likely: Fit, chosen: Numbers, rng: np.random.Generator) -> Numbers:
-    """Return a lease for each draw, by its likelihood given the habit."""
-    row = likely.likelihood[chosen]
+def _column(plausible: Numbers, chosen: Numbers, rng: np.random.Generator) -> Numbers:
+    """Return a lease for each draw, by how plausible it is given the habit."""
+    row = plausible[chosen]
     share = np.exp(row - row.max(axis=1)[:, None]).cumsum(axis=1)
     return np.asarray((share > rng.random(len(chosen))[:, None] * share[:, -1:]).argmax(axis=1))
 
@@ -187,6 +211,17 @@ def _growth(chosen: Numbers, days: float) -> Numbers:
     """Return how many bots the window has seen for each one of a mean day."""
     active, life = habits().active[chosen], habits().life[chosen]
     return np.asarray((1.0 - (1.0 - active) ** days) / active * (1.0 + days / life))
+
+
+def _reconnects(group: _Group, chosen: Numbers, column: Numbers) -> Numbers:
+    """Return for each draw whether bots switch off, and get a new address each time that they come back."""
+    return np.asarray(group.likely.spell[column] & (habits().steady[chosen] < 1.0))
+
+
+def _stays(group: _Group, chosen: Numbers, column: Numbers) -> Numbers:
+    """Return how long an address stays with a bot, h: where it is new each time, as long as the bot is on line."""
+    length, again = group.likely.lease[column], _reconnects(group, chosen, column)
+    return np.asarray(np.where(again, habits().awake[chosen], length))
 
 
 def _middle(length: Numbers) -> tuple[float, float, float]:

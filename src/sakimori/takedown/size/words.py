@@ -30,6 +30,10 @@ TURNOVER = (
     "No ASN keeps addresses long enough to see whether the same bots come back: the footprint "
     "rests on how long infections usually last."
 )
+RECONNECT = (
+    "Addresses change when a lease ends (then {low} bots a day) or with each connection (then {high}): "
+    "the calls leave {share} % for the latter, and the interval holds both."
+)
 FEW_NAMES = "Only {share} % of the calls have an identifier: addresses were counted."
 APART = (
     "The two sinkholes have almost nothing in common, so bots that neither met cannot be estimated: "
@@ -43,7 +47,7 @@ TWICE_ADDRESSES = (
     "Bots that neither sinkhole met are estimated from {both} addresses and days on both lists. That "
     "assumes that calling one says nothing about calling the other."
 )
-NOTES = {n: n for n in (FEW, CLONES, WITHOUT, SHARED, SHORT, SILENT, TURNOVER, FEW_NAMES, APART,
+NOTES = {n: n for n in (FEW, CLONES, WITHOUT, SHARED, SHORT, SILENT, TURNOVER, RECONNECT, FEW_NAMES, APART,
                         TWICE, TWICE_ADDRESSES)}  # fmt: skip
 
 
@@ -84,6 +88,11 @@ def silent(hours: int) -> Note:
 def turnover() -> Note:
     """Say that turnover is not seen."""
     return Note(TURNOVER)
+
+
+def reconnect(share: float, low: float, high: float) -> Note:
+    """Say that leases and reconnections cannot be told apart, and the bots of a day for each."""
+    return Note(RECONNECT, {"share": round(100 * share), "low": round(low), "high": round(high)})
 
 
 def few_names(share: float) -> Note:
