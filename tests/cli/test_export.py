@@ -110,7 +110,7 @@ def test_a_report_needs_no_workspace(run: Run, hunted: Path, tmp_path: Path) -> 
         (["--tlp", "red", "--to", "stixx", "-w", "ws"], 2, "no export format"),
         (["--tlp", "red"], 2, "no workspace is named"),
         (["--tlp", "red", "--report", "broken.json"], 3, "broken.json:1"),
-        (["--tlp", "red", "-w", "ws", "-o", "broken.json/x"], 2, "cannot be written"),
+        (["--tlp", "red", "-w", "ws", "-o", "broken.json/x"], 3, "cannot be written"),
         (["--tlp", "red", "-w", "ws", "--case", "none"], 3, "none"),
         (["--tlp", "red", "-w", "ws", "--push", "https://x.example/collections/1/"], 5, "approved"),
         (["--tlp", "red", "-w", "ws", "--push", "http://127.0.0.1:1/collections/1/",

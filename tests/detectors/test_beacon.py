@@ -472,7 +472,7 @@ def test_ipv6_peers_are_found(hunt: Any, row: Any) -> None:
 
 
 SEEDS = st.integers(0, 2**32)
-FEW = settings(max_examples=15, deadline=None)
+FEW = settings(max_examples=8, deadline=None)
 
 
 def two(hunt: Any, one: list[Row], other: list[Row]) -> list[Row]:

@@ -218,7 +218,7 @@ def test_one_finding_for_a_host_and_peer_however_many_calls(hunt: Any, calls: An
 NAME = st.lists(st.sampled_from(["a", "b", "ab", "example", "com"]), min_size=1, max_size=5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(asked=st.lists(NAME.map(".".join), min_size=1, max_size=15), listed=NAME.map(".".join))
 def test_names_match_themselves_and_those_below_them(
     hunt: Any, row: Any, asked: list[str], listed: str
@@ -229,7 +229,7 @@ def test_names_match_themselves_and_those_below_them(
     assert sum(f["count"] for f in found) == sum(f".{q}".endswith(f".{listed}") for q in asked)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(number=st.integers(0, 2**32 - 1), bits=st.integers(0, 32), seed=st.integers(0, 2**32))
 def test_nets_hold_what_arithmetic_says(
     hunt: Any, row: Any, number: int, bits: int, seed: int

@@ -217,7 +217,7 @@ def test_a_server_that_everybody_uses_weighs_less_without_commands(hunt: Any, li
     assert hunt(irc, conn=rows) == []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     orders=st.integers(0, 3), keyed=st.booleans(), dead=st.integers(0, 60), odd=st.booleans(),
     seed=st.integers(0, 2**32),

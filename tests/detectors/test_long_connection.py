@@ -308,7 +308,7 @@ INTERVALS = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(intervals=INTERVALS, seed=st.integers(0, 2**32))
 @example(intervals=[(0.0, 1000.0)] * 12 + [(1005.0, 1000.0)] * 12, seed=1)
 def test_any_intervals_cover_what_the_plain_union_covers(

@@ -189,7 +189,7 @@ def test_ipv6_peers_are_counted_by_their_networks(hunt: Any, swarm: Any) -> None
     assert finding["nets"] == 100
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     peers=st.integers(20, 150), each_net=st.integers(1, 3), again=st.integers(1, 3),
     seed=st.integers(0, 2**32),

@@ -258,7 +258,7 @@ def test_a_slow_scan_is_a_scan(hunt: Any, sweep: Any) -> None:
     assert slow["per_minute"] < 0.1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(failed=st.lists(st.booleans(), min_size=2, max_size=60), seed=st.integers(0, 2**32))
 @example(failed=[False] * 30 + [True] * 4, seed=1)
 @example(failed=[False] * 30 + [True] * 3, seed=1)

@@ -379,7 +379,7 @@ def test_every_order_can_be_listed(hunt: Any, held: Any, act: Any, day: Tables) 
     assert len(rows) == 8
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 50), st.floats(1e-6, 60), st.floats(0, 1), st.floats(0.01, 0.99)),
