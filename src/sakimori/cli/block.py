@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,8 @@ _TO = (
     " (Defender), windows-firewall."
 )
 _Text = Annotated[str | None, typer.Option("--now", metavar="TIME", help="Another time than now.")]
+
+_NAMED = 200  # rows of each kind that are named; JSON has them all
 
 
 @app.command(epilog="Example: sakimori block list.csv --to rpz --out rpz.zone --undo rpz.undo.zone")
@@ -94,7 +97,11 @@ def block(  # noqa: PLR0913, PLR0917 - one parameter per option
         list=list_, to=to, options=options, previous=previous, out=file, undo=undo,
         url_hosts=url_hosts,
     )  # fmt: skip
-    blocked = blocking.block(job)
+    gc.disable()  # a hundred thousand small objects, and not one cycle: a fifth of the time
+    try:
+        blocked = blocking.block(job)
+    finally:
+        gc.enable()
     if form is Format.json:
         out.print_json(blocking.as_object(blocked))
     elif file is None:
@@ -109,12 +116,17 @@ def _tell(blocked: Blocked, path: Path, lang: str) -> None:
     from sakimori.i18n import Translator  # noqa: PLC0415
 
     say = Translator(lang)
-    for reject in blocked.listed.rejects:
+    for reject in blocked.listed.rejects[:_NAMED]:
         row = defanged(reject.text, 80)
         out.say(f"{visible(str(path))}:{reject.line}: {visible(reject.reason, 300)}: {row}")
-    for left in blocked.written.left_out:
+    for left in blocked.written.left_out[:_NAMED]:
         value = defanged(left.entry.value, 80)
         out.say(f"{visible(str(path))}:{left.entry.line}: {visible(left.reason, 300)}: {value}")
+    more = sum(
+        max(0, len(rows) - _NAMED) for rows in (blocked.listed.rejects, blocked.written.left_out)
+    )
+    if more:
+        out.say(say.tr("... and {count} more: --format json", count=more))
     if blocked.listed.unknown:
         out.say(say.tr("columns not known, and not used: {names}",
                        names=", ".join(blocked.listed.unknown)))  # fmt: skip
