@@ -11,7 +11,6 @@ from sakimori.app import effects
 from sakimori.app.files import write_whole
 from sakimori.errors import SourceError
 from sakimori.i18n import Translator
-from sakimori.tables import ALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,14 +55,11 @@ def _mail(ws: Workspace) -> Iterator[tuple[str, str, float]]:
 
 
 def _sinkhole(ws: Workspace) -> Iterator[tuple[str, str, float]]:
-    if "sinkhole" in ALL:
-        for row in ws.sql(_CALLERS).to_pylist():
-            yield "sinkhole callers", row["day"].strftime("%Y-%m-%d"), float(row["value"])
+    for row in ws.sql(_CALLERS).to_pylist():
+        yield "sinkhole callers", row["day"].strftime("%Y-%m-%d"), float(row["value"])
 
 
 def _reports(ws: Workspace) -> Iterator[tuple[str, str, float]]:
-    if "event" not in ALL:
-        return
     for column, name in (("country", "bots in {}"), ("asn", "bots of AS{}")):
         query = _REPORTED.format(column=column, most=_MOST_GROUPS)
         for row in ws.sql(query).to_pylist():

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from sakimori.app import mailing, notifying
 from sakimori.app.case_sinkhole import names_of
 from sakimori.errors import RefusedError
-from sakimori.tables import ALL
 from sakimori.takedown.notify.approval import Approval
 from sakimori.takedown.notify.events import Policy, Read, VictimEvent, admit
 
@@ -73,8 +72,6 @@ def events_of(case: Case, families: Sequence[str] = ()) -> Read:
 
 
 def _from_sinkhole(case: Case) -> Iterable[VictimEvent]:
-    if "sinkhole" not in ALL:
-        return
     names = names_of(case)
     for row in case.ws.sql(_SINKHOLE).to_pylist():
         if row["name"] and not _of_case(row["name"], names):
@@ -92,8 +89,6 @@ def _of_case(name: str, names: Sequence[str]) -> bool:
 
 
 def _from_reports(case: Case, families: set[str]) -> Iterable[VictimEvent]:
-    if "event" not in ALL:
-        return
     for row in case.ws.sql(_EVENT).to_pylist():
         if families and str(row["family"] or "").lower() not in families:
             continue

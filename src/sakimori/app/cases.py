@@ -19,6 +19,7 @@ from sakimori.errors import ConfigError, RefusedError, SourceError
 from sakimori.state import Approval, Authority, CaseRecord, Cases, Proposal
 from sakimori.takedown import acting
 from sakimori.takedown.evidence.custody import TLP
+from sakimori.takedown.map.model import value_of as in_id
 from sakimori.takedown.plan import Limits, Lists, Plan, as_object, graph_of, make_plan
 
 if TYPE_CHECKING:
@@ -339,7 +340,7 @@ def value_of(resource: Mapping[str, Any]) -> str:
     """Return the name, address or URL that a resource of a graph is about."""
     given = resource.get("value")
     ident = str(resource["id"])
-    return str(given) if given else ident.partition(":")[2] or ident
+    return str(given) if given else in_id(ident) or ident
 
 
 def _cut(resource: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -10,6 +10,8 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from sakimori.takedown.known import plain_form
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -88,16 +90,12 @@ def covers(scope: str, value: str) -> bool:
 
     A URL is covered through its host. Names are compared in lower case without a final dot.
     """
-    scope, value = _plain(scope), _plain(value)
+    scope, value = plain_form(scope), plain_form(value)
     if "://" in value and scope != value:
-        value = _plain(urlsplit(value).hostname or "")
+        value = plain_form(urlsplit(value).hostname or "")
     if scope in (ALL, value):
         return True
     try:
         return ip_address(value) in ip_network(scope, strict=False)
     except ValueError:
         return bool(scope) and value.endswith(f".{scope}")
-
-
-def _plain(text: str) -> str:
-    return text.strip().lower().rstrip(".")

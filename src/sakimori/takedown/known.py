@@ -105,7 +105,7 @@ def parse(lines: Iterable[str], where: str, known: Known = BUILTIN) -> Known:
 
 
 def _checked(row: list[str], where: str) -> tuple[str, str]:
-    kind, value = row[0].strip().lower(), _plain(row[1]) if len(row) > 1 else ""
+    kind, value = row[0].strip().lower(), plain_form(row[1]) if len(row) > 1 else ""
     if kind not in KINDS:
         raise SourceError(f"no kind is named {kind!r}", where=where, hint=", ".join(KINDS))
     if kind == "cdn-asn":
@@ -128,7 +128,7 @@ def is_public_suffix(name: str) -> bool:
     By the Public Suffix List with its private section. A top-level name that the list does not
     hold counts as one. An address is none.
     """
-    plain = _plain(name)
+    plain = plain_form(name)
     if not plain or is_address(plain):
         return False
     return bool(_suffixes(icann=False).publicsuffix(plain) == plain)
@@ -141,7 +141,7 @@ def dynamic_dns_parent(name: str, known: Known = BUILTIN) -> str | None:
     Parents are the listed services, and the private section of the Public Suffix List (which
     holds hosting services such as `github.io`, too).
     """
-    plain = _plain(name)
+    plain = plain_form(name)
     if not plain or is_address(plain):
         return None
     if (listed := _parent_in(plain, known.dynamic_dns)) is not None:
@@ -171,13 +171,13 @@ def is_sinkhole(value: str, listed: Collection[str] = (), known: Known = BUILTIN
     name counts when it lies below an operator's that is listed here. What a name says of itself
     never counts, for a botmaster could call a server so and be spared: see `calls_itself_sinkhole`.
     """
-    plain = _plain(value)
+    plain = plain_form(value)
     return plain in listed or _listed(plain, known.sinkhole)
 
 
 def calls_itself_sinkhole(name: str) -> bool:
     """Whether a label of a name begins as most operators mark theirs: a hint to ask, no proof."""
-    plain = _plain(name)
+    plain = plain_form(name)
     return not is_address(plain) and any(part.startswith(_MARKS) for part in plain.split("."))
 
 
@@ -186,7 +186,7 @@ def registrable(name: str) -> str:
 
     `a.b.example.co.jp` gives `example.co.jp`. A public suffix and an address give themselves.
     """
-    plain = _plain(name)
+    plain = plain_form(name)
     if not plain or is_address(plain):
         return plain
     return str(_suffixes(icann=False).privatesuffix(plain) or plain)
@@ -202,7 +202,7 @@ def is_address(text: str) -> bool:
 
 
 def _listed(value: str, entries: frozenset[str]) -> bool:
-    plain = _plain(value)
+    plain = plain_form(value)
     if not is_address(plain):
         return _parent_in(plain, entries) is not None
     address = ip_address(plain)
@@ -230,7 +230,8 @@ def _network(text: str) -> str | None:
         return None
 
 
-def _plain(name: str) -> str:
+def plain_form(name: str) -> str:
+    """Return a name or address as lists hold it: lower case, no final dot, no space around."""
     return name.strip().lower().rstrip(".")
 
 

@@ -42,7 +42,7 @@ def refusals(graph: Graph, lists: Lists, limits: Limits) -> list[Refusal]:
 
 def reason(resource: Resource, lists: Lists, limits: Limits) -> str:
     """Return why a resource may not be cut, or "" where no gate objects."""
-    value = plain(resource.value)
+    value = known.plain_form(resource.value)
     address = known.is_address(value)
     reasons = (
         _sinkhole(resource, value, lists),
@@ -112,16 +112,11 @@ def _suffixes() -> Any:
     return PublicSuffixList(accept_unknown=False)
 
 
-def plain(value: str) -> str:
-    """Return a name or address as the lists hold it."""
-    return value.strip().lower().rstrip(".")
-
-
 def values_of(lines: Iterable[str]) -> frozenset[str]:
     """Return the values of a plain list or of `rank,name` rows; `#` starts a comment."""
     found = set()
     for line in lines:
         cell = line.split("#", 1)[0].strip().rpartition(",")[2]
         if cell:
-            found.add(plain(cell))
+            found.add(known.plain_form(cell))
     return frozenset(found)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sakimori.errors import SourceError
+from sakimori.takedown.known import plain_form
 from sakimori.takedown.plan.model import Graph, Group, Later, Limits, Resource
 
 if TYPE_CHECKING:
@@ -128,18 +129,14 @@ def _resource(entry: Any, where: str) -> Resource:
 
 def _values(given: Mapping[str, Any], name: str, where: str) -> frozenset[str]:
     """Return a list of names and addresses beside the resources, as the gates compare them."""
-    return frozenset(_plain(str(value)) for value in _list(given, name, where))
+    return frozenset(plain_form(str(value)) for value in _list(given, name, where))
 
 
 def _listed(resource: Resource, listed: Mapping[str, frozenset[str]]) -> Resource:
     """Return the resource with the marks of the lists that name it, by value or by id."""
-    names = {_plain(resource.value), _plain(resource.id)}
+    names = {plain_form(resource.value), plain_form(resource.id)}
     marks = {_LISTS[name] for name, values in listed.items() if values & names}
     return replace(resource, marks=resource.marks | marks) if marks else resource
-
-
-def _plain(value: str) -> str:
-    return value.strip().lower().rstrip(".")
 
 
 def _value_in(ident: str) -> str:
