@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+import platformdirs
+
 from sakimori.errors import ConfigError
 
 T = TypeVar("T")
@@ -130,6 +132,45 @@ class Rdap:
             raise ConfigError("per_minute, servers and tries are at least 1, days at least 0")
 
 
+MANAGED = ("managed", "home", "unknown")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """[machine]: the machine that is scanned, cleaned and guarded, and where its store is."""
+
+    name: str = ""  # of the machine in records; empty: its host name
+    country: str = ""  # two letters, for infection rates by country
+    managed: str = "unknown"  # "managed" by an organisation, "home", or "unknown"
+    store: Path | None = (
+        None  # quarantine, definitions, scan cache; none: the system's place for data
+    )
+    rules: tuple[Path, ...] = ()  # YARA rules to scan with when no --rules is given
+    hashes: tuple[Path, ...] = ()  # hash sets to scan with when no --hashes is given
+    passwords: tuple[str, ...] = ("infected", "infected666", "malware", "virus", "password")
+
+    def __post_init__(self) -> None:
+        """Refuse a country that is no code, and an unknown kind of machine."""
+        if self.country and not re.fullmatch("[A-Z]{2}", self.country):
+            raise ConfigError(
+                f"country is {self.country!r}", hint='two capital letters, such as "JP"'
+            )
+        if self.managed not in MANAGED:
+            raise ConfigError(f"managed is {self.managed!r}", hint=", ".join(MANAGED))
+
+
+def store_of(machine: Machine) -> Path:
+    """Return the folder that keeps a machine's quarantine, definitions and caches.
+
+    As root /var/lib/sakimori, else the user's folder for data (XDG, or as the system has it).
+    """
+    if machine.store is not None:
+        return machine.store
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/sakimori")
+    return Path(platformdirs.user_data_dir("sakimori", appauthor=False))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings of a run. `detector` and `verdict` are filled by their own dataclasses."""
@@ -141,6 +182,7 @@ class Settings:
     import_: Import = field(default_factory=Import)
     mail: Mail = field(default_factory=Mail)
     rdap: Rdap = field(default_factory=Rdap)
+    machine: Machine = field(default_factory=Machine)
     detector: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -202,6 +244,7 @@ _VARIABLES = {
     "SAKIMORI_MEMORY": "engine.memory",
     "SAKIMORI_THREADS": "engine.threads",
     "SAKIMORI_TIMEZONE": "import.timezone",
+    "SAKIMORI_STORE": "machine.store",
 }
 
 
@@ -241,9 +284,16 @@ def _settings(values: dict[str, Any], where: str) -> Settings:
     import_ = fill(Import, values.pop("import", {}), f"{where} [import]")
     mail = fill(Mail, values.pop("mail", {}), f"{where} [mail]")
     rdap = fill(Rdap, values.pop("rdap", {}), f"{where} [rdap]")
+    machine = fill(Machine, values.pop("machine", {}), f"{where} [machine]")
     if "import_" in values:
         raise ConfigError("unknown key 'import_'; did you mean 'import'?", where=where)
-    sections = {"engine": engine, "import_": import_, "mail": mail, "rdap": rdap}
+    sections = {
+        "engine": engine,
+        "import_": import_,
+        "mail": mail,
+        "rdap": rdap,
+        "machine": machine,
+    }
     return fill(Settings, {**values, **sections}, where)
 
 

@@ -33,6 +33,17 @@ botnets = typer.Typer(
 sinkhole = typer.Typer(
     help="Take the calls of a cut-off botnet, and log them.", no_args_is_help=True
 )
+quarantine = typer.Typer(
+    help="Lock up files, list them, put them back exactly.", no_args_is_help=True
+)
+recipe = typer.Typer(help="List, check and sign recipes that undo a family.", no_args_is_help=True)
+rules = typer.Typer(
+    help="Publish and fetch definitions: rules, hash sets and recipes.", no_args_is_help=True
+)
+snapshot = typer.Typer(
+    help="Record a machine's state, and say what differs between two records.",
+    no_args_is_help=True,
+)
 app.add_typer(allow, name="allow")
 app.add_typer(evidence, name="evidence")
 app.add_typer(botnets, name="botnets")
@@ -40,6 +51,10 @@ app.add_typer(intel, name="intel")
 app.add_typer(lake, name="lake")
 app.add_typer(case, name="case")
 app.add_typer(sinkhole, name="sinkhole")
+app.add_typer(quarantine, name="quarantine")
+app.add_typer(recipe, name="recipe")
+app.add_typer(rules, name="rules")
+app.add_typer(snapshot, name="snapshot")
 
 
 class Format(StrEnum):
