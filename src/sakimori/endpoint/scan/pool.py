@@ -76,7 +76,7 @@ class Pool:
         workers: int,
         start: Start | None = None,
     ) -> None:
-        """Make the rules ready; workers begin when there is work."""
+        """Take what workers need; they begin, and rules are made ready, when there is work."""
         chosen = start or ("fork" if hasattr(os, "fork") else "spawn")
         self._definitions = definitions
         self._settings = settings
@@ -84,11 +84,7 @@ class Pool:
         self._context = multiprocessing.get_context(chosen)
         self._forks = chosen == "fork"
         self._workers: list[_Worker] = []
-        self._parcel: Any = None if self._forks else _Parcel.of(definitions)
-        if self._forks:
-            for compiled in definitions.compiled:
-                for pack in compiled.packs:
-                    _ = pack.rules  # made ready once, before the forks
+        self._given: Definitions | _Parcel | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -135,11 +131,12 @@ class Pool:
 
     def _new(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        begun = self._context.RawArray("q", 2)  # type: ignore[attr-defined]
-        given = self._definitions if self._forks else self._parcel
+        begun = self._context.RawArray("q", 2)
+        if self._given is None:
+            self._given = self._ready_made()
         inherited = [worker.pipe for worker in self._workers] + [ours] if self._forks else []
         process = self._context.Process(  # type: ignore[attr-defined]
-            target=_work, args=(theirs, begun, given, self._settings, inherited), daemon=True
+            target=_work, args=(theirs, begun, self._given, self._settings, inherited), daemon=True
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # forking beside YARA-X's thread
@@ -148,6 +145,14 @@ class Pool:
         worker = _Worker(process, ours, begun)
         self._workers.append(worker)
         return worker
+
+    def _ready_made(self) -> Definitions | _Parcel:
+        if not self._forks:
+            return _Parcel.of(self._definitions)
+        for compiled in self._definitions.compiled:
+            for pack in compiled.packs:
+                _ = pack.rules  # made ready once, before the forks
+        return self._definitions
 
     def _give(self, worker: _Worker, batch: list[str]) -> None:
         if not worker.batches:
@@ -234,9 +239,7 @@ class _Parcel:
     def open(self) -> Definitions:
         """Return the definitions."""
         compiled = tuple(_rules.unpacked(data, "compiled rules") for data in self.compiled)
-        return Definitions(
-            version=self.version, compiled=compiled, hashes=self.hashes, warnings=()
-        )
+        return Definitions(version=self.version, compiled=compiled, hashes=self.hashes, warnings=())
 
 
 def _work(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 32 * 1024 * 1024  # bytes; a larger file is mapped by YARA-X instead of read
 _CHUNK = 1024 * 1024
+LARGEST = 1024 * 1024 * 1024  # bytes of a file, unless settings say otherwise
+SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How far a scan goes. `seconds` bound one pass of the rules over one file or member."""
+    """How far a scan goes. `seconds` bound one file with what is inside it."""
 
-    largest: int = 1024 * 1024 * 1024  # bytes of a file; larger ones are reported
-    seconds: int = 60
+    largest: int = LARGEST  # bytes of a file; larger ones are reported
+    seconds: int = SECONDS
     unpacking: bool = True
     follow: bool = False  # open a path that is a symbolic link
     limits: Limits = field(default_factory=Limits)
@@ -77,6 +80,7 @@ class _Look:
     bytes: int = 0
     lasting: bool = True
     owner: int | None = None
+    begun: float = field(default_factory=time.monotonic)
 
     def trouble(self, reason: str, member: str | None = None, *, lasting: bool = True) -> None:
         """Note what could not be looked at."""
@@ -198,6 +202,10 @@ class Scanner:
             passwords=self.settings.passwords,
         )
         for member in found:
+            if time.monotonic() - look.begun > self.settings.seconds:
+                look.trouble(f"took longer than {self.settings.seconds} s: not looked at to its end",
+                             lasting=False)  # fmt: skip
+                return
             if isinstance(member, Problem):
                 look.trouble(member.reason, member.member)
             else:
