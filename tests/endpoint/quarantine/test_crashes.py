@@ -7,13 +7,13 @@ import random
 import shutil
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.endpoint.quarantine.conftest import Machine
 
@@ -133,7 +133,7 @@ def everything(machine: Machine) -> dict[str, list[Any]]:
         if entry.state == "taken":
             there = copied.files / str(number)
             held.restore(entry.id, to=there, now=machine.now)
-            name = os.path.basename(entry.path)
+            name = Path(entry.path).name
             found.setdefault(name, []).append(machine.state_of(there))
     return {name: sorted(states, key=repr) for name, states in sorted(found.items())}
 
@@ -215,7 +215,7 @@ def test_fifty_kills_at_random_moments_lose_nothing(machine: Machine) -> None:
         killed += _killed_at_work(machine, files, chance.random() * 0.05)
         held = machine.open()
         outcomes |= {done.outcome for done in held.recover()}
-        inside = {os.path.basename(e.path) for e in held.entries() if e.state == "taken"}
+        inside = {Path(e.path).name for e in held.entries() if e.state == "taken"}
         there = {path.name for path in machine.files.iterdir()}
         assert inside | there == set(wanted)
         assert not inside & there

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import replace as changed
-from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,15 @@ from sakimori.endpoint.quarantine import mending, moving
 from sakimori.endpoint.quarantine import original as originals
 from sakimori.endpoint.quarantine.folders import folder_of
 from sakimori.endpoint.quarantine.lock import locked
-from sakimori.endpoint.quarantine.model import DELETED, STATES, TAKEN, Entry, Fault, Recovered
+from sakimori.endpoint.quarantine.model import (
+    DELETED,
+    PROPOSED,
+    STATES,
+    TAKEN,
+    Entry,
+    Fault,
+    Recovered,
+)
 from sakimori.endpoint.quarantine.moving import Wanted
 from sakimori.endpoint.quarantine.sealing import Damaged
 from sakimori.endpoint.quarantine.store import Record, Store, furthest
@@ -21,8 +28,8 @@ from sakimori.errors import RefusedError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # of an entry that is only shown
 _OURS = ("keys", "evidence", "clean", "guard", "cache", "definitions")  # beside the quarantine
 
 
@@ -43,6 +50,7 @@ class Quarantine:
         """
         self.folder = folder
         self.recovered: list[Recovered] = []
+        self.displaced: list[Entry] = []  # taken because they were in the way of a restore
         self._store = Store(folder, key, hook)
         self._store.check_key()
 
@@ -116,11 +124,16 @@ class Quarantine:
 
     # Look
 
-    def preview(self, path: Path, *, expect_sha256: str | None = None) -> Entry:
-        """Return the entry that a take would make, without an id. Raises as `take`; changes nothing."""
+    def preview(
+        self, path: Path, now: datetime, *, reason: str = "", expect_sha256: str | None = None
+    ) -> Entry:
+        """Return the entry that a take would make, as proposed and without an id.
+
+        Raises as `take`; changes nothing.
+        """
         wanted = Wanted(
-            path=self._checked_path(path), rule="", family="", definitions="", reason="",
-            now=_NEVER, expect_sha256=expect_sha256,
+            path=self._checked_path(path), rule="", family="", definitions="", reason=reason,
+            now=now, expect_sha256=expect_sha256,
         )  # fmt: skip
         with (
             folder_of(wanted.path) as (folder, name),
@@ -130,17 +143,19 @@ class Quarantine:
                 pass
             originals.check_hash(original, expect_sha256, wanted.path)
             folder.check_writable()
-            return moving.entry_of(wanted, original, "")
+            return changed(moving.entry_of(wanted, original, ""), state=PROPOSED)
 
-    def preview_restore(self, ident: str, *, to: Path | None = None, replace: bool = False) -> str:
-        """Return where a restore would put the file. Raises as `restore`; changes nothing."""
+    def preview_restore(
+        self, ident: str, *, to: Path | None = None, replace: bool = False
+    ) -> Entry:
+        """Return the entry with the path that it would have. Raises as `restore`; changes nothing."""
         entry = self._held(ident)
         target = self._checked_path(to or Path(entry.path))
         with folder_of(target) as (folder, name):
             folder.check_writable()
             if not replace:
                 moving.check_free(folder, name, target)
-        return target
+        return changed(entry, restored_to=target)
 
     def entries(self) -> list[Entry]:
         """Return every entry that can be read, the oldest first; `faults` says which cannot."""
@@ -186,6 +201,15 @@ class Quarantine:
                 f"the entry cannot be read: {error}", where=ident, hint="sakimori quarantine check"
             ) from error
 
+    def check_held(self, entry: Entry) -> None:
+        """Raise RefusedError where an entry holds nothing that could be put back."""
+        if entry.state != TAKEN:
+            raise RefusedError(
+                f"this file is not in quarantine: {entry.state}",
+                where=entry.id,
+                hint="sakimori quarantine list",
+            )
+
     def content(self, ident: str) -> Iterator[bytes]:
         """Give a held file's bytes. Raises as `restore` for what holds nothing or is damaged."""
         return moving.checked(self._store, self._held(ident))
@@ -218,12 +242,7 @@ class Quarantine:
 
     def _held(self, ident: str) -> Entry:
         entry = self.entry(ident)
-        if entry.state != TAKEN:
-            raise RefusedError(
-                f"this file is not in quarantine: {entry.state}",
-                where=entry.id,
-                hint="sakimori quarantine list",
-            )
+        self.check_held(entry)
         return entry
 
     def _clear(self, target: str, entry: Entry, now: datetime) -> None:
@@ -231,10 +250,11 @@ class Quarantine:
             if folder.status(name) is None:
                 return
         why = f"it was in the way when {entry.id} was restored"
-        moving.take(
+        taken = moving.take(
             self._store,
             Wanted(path=target, rule="", family="", definitions="", reason=why, now=now),
         )
+        self.displaced.append(taken)
 
     def _checked_path(self, path: Path) -> str:
         """Return the absolute path. Raises RefusedError for what is our own."""
