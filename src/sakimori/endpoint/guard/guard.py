@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import threading
@@ -14,6 +15,7 @@ from sakimori.endpoint.guard.budget import Budget
 from sakimori.endpoint.guard.pending import Pending
 from sakimori.endpoint.guard.seen import identity
 from sakimori.endpoint.guard.watching import watch
+from sakimori.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from sakimori.endpoint.hits import Hit, Trouble
 
 _FLUSH = 2.0  # seconds between writes of what was seen
+_PULSE = 60.0  # seconds between proofs that events still come
+_PATIENCE = 10.0  # seconds that such a proof may take
 
 
 class Looked(Protocol):
@@ -66,6 +70,7 @@ class Counts:
     unread: int = 0
     sweeps: int = 0
     lost: int = 0  # times that the kernel or our queue could not keep all events
+    restarts: int = 0  # times that events had stopped coming and were followed anew
     first_latency: float | None = None
     slowest: float = 0.0
 
@@ -76,7 +81,8 @@ class Plan:
 
     `excluded` are folders that are left alone (the guard's own store is one). `share` is the part of one
     core that may be used beyond short bursts. `sweep_every` seconds the folders are compared with what
-    was seen; 0: only at the start and after lost events.
+    was seen; 0: only at the start and after lost events. `pulse` is a folder of the guard's own, in which
+    it writes a file now and then, to see that events still come; None: it does not look.
     """
 
     folders: tuple[Path, ...]
@@ -84,6 +90,8 @@ class Plan:
     share: float = 0.5
     sweep_every: float = 3600.0
     settle: float = 0.03
+    pulse: Path | None = None
+    pulse_every: float = _PULSE
 
 
 @dataclass(slots=True)
@@ -99,6 +107,8 @@ class Guard:
     _pending: Pending = field(init=False)
     _sweep_wanted: threading.Event = field(default_factory=threading.Event, init=False)
     _stopped: threading.Event = field(default_factory=threading.Event, init=False)
+    _felt: threading.Event = field(default_factory=threading.Event, init=False)
+    _following: Watch | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Begin with an empty queue."""
@@ -110,15 +120,21 @@ class Guard:
         With `baseline` files that are there now count as seen without a look. `ready` is called when
         events are followed. Raises SourceError when a folder cannot be watched.
         """
-        following = watch(self.plan.folders, self._changed, self._moved_in, self._lost)
-        sweeper = threading.Thread(target=self._sweeps, args=(baseline,), daemon=True)
-        sweeper.start()
+        self._follow()
+        threads = [threading.Thread(target=self._sweeps, args=(baseline,), daemon=True)]
+        if self.plan.pulse is not None:
+            threads.append(
+                threading.Thread(target=self._pulses, args=(self.plan.pulse,), daemon=True)
+            )
+        for thread in threads:
+            thread.start()
         try:
             ready()
             self._work()
         finally:
-            self._end(following)
-            sweeper.join(5)
+            self._end()
+            for thread in threads:
+                thread.join(5)
             self.seen.close()
 
     def stop(self) -> None:
@@ -128,18 +144,35 @@ class Guard:
         self._pending.close()
 
     @property
+    def stopped(self) -> threading.Event:
+        """Return the event that is set when the guard ends."""
+        return self._stopped
+
+    @property
     def waiting(self) -> int:
         """Return how many files wait for their look."""
         return len(self._pending)
 
-    def _end(self, following: Watch) -> None:
+    def _end(self) -> None:
         self.stop()
-        following.stop()
+        if self._following is not None:
+            self._following.stop()
+
+    def _follow(self) -> None:
+        """Follow events, anew when they were followed before."""
+        if self._following is not None:
+            self._following.stop()
+        pulse = (self.plan.pulse,) if self.plan.pulse else ()
+        self._following = watch(
+            (*self.plan.folders, *pulse), self._changed, self._moved_in, self._lost
+        )
 
     # Events
 
     def _changed(self, path: str) -> None:
-        if not self._left_alone(path) and not self._pending.add(path, self.clock()):
+        if self.plan.pulse is not None and path.startswith(os.fspath(self.plan.pulse)):
+            self._felt.set()
+        elif not self._left_alone(path) and not self._pending.add(path, self.clock()):
             self._lost()
 
     def _moved_in(self, folder: str) -> None:
@@ -156,6 +189,18 @@ class Guard:
             path == (top := os.fspath(folder)) or path.startswith(top + os.sep)
             for folder in self.plan.excluded
         )
+
+    def _pulses(self, folder: Path) -> None:
+        """Prove now and then that events still come: a watcher that died says nothing."""
+        while not self._stopped.wait(self.plan.pulse_every):
+            self._felt.clear()
+            (folder / "pulse").write_text(str(self.clock()), "ascii")
+            if self._felt.wait(_PATIENCE) or self._stopped.is_set():
+                continue
+            self.counts.restarts += 1
+            with contextlib.suppress(SourceError):  # then the next pulse tries again
+                self._follow()
+            self._lost()
 
     # Sweeps
 

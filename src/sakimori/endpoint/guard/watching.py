@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from typing import TYPE_CHECKING, Any, Protocol
 
 from watchdog.events import FileSystemEventHandler
@@ -82,6 +83,8 @@ def watch(
     `changed` gets a file's path, `moved_in` that of a folder that is new here, `overflowed` is called
     when events were lost. Raises SourceError when a folder cannot be followed.
     """
+    # A folder that is new and found twice in the race with its maker is watched once: no harm.
+    warnings.filterwarnings("ignore", message="Callback with id .* already exists")
     heard = _Overflow(overflowed)
     logging.getLogger(_LOGGER).addHandler(heard)
     observer = Observer()
