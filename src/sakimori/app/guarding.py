@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -14,11 +15,12 @@ from sakimori.app import quarantining
 from sakimori.app.files import write_whole
 from sakimori.endpoint.guard.guard import Guard, Plan
 from sakimori.endpoint.guard.seen import Seen
-from sakimori.errors import SakimoriError, SourceError
+from sakimori.errors import EngineError, SakimoriError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from sakimori.config import Settings
     from sakimori.endpoint.guard.gate import Gate
     from sakimori.endpoint.guard.guard import Scanner, Verdict
     from sakimori.endpoint.guard.notice import Teller
@@ -144,45 +146,57 @@ def guard(
     Raises SourceError when a folder cannot be watched, RefusedError when a gate is asked for and the
     system allows none.
     """
-    folders = tuple(_folder(path) for path in watching.folders)
     home = store / "guard"
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     watchman = Watchman(store, watching.policy, watching.definitions, teller.tell)
-    pulse = home.resolve() / "pulse"
-    pulse.mkdir(exist_ok=True)
-    plan = Plan(
-        folders=folders, excluded=(store.resolve(),), share=watching.share,
-        sweep_every=watching.sweep_every, pulse=pulse,
-    )  # fmt: skip
-    seen = Seen(home / "seen.sqlite", watching.definitions)
-    running = Guard(plan, scanner, seen, watchman)
-    gate = _gate(scanner, folders) if watching.gate else None
-    timer = threading.Timer(watching.seconds, running.stop) if watching.seconds else None
-    status = threading.Thread(target=_statuses, args=(running, watchman, home), daemon=True)
+    running = _made(watching, scanner, home, watchman)
+    with _gated(watching, scanner, running.plan.folders) as gate:
+        timer = threading.Timer(watching.seconds or 0, running.stop)
+        status = threading.Thread(target=_statuses, args=(running, watchman, home))
+        timer.daemon = status.daemon = True
 
-    def begun() -> None:
-        if timer:
-            timer.daemon = True
-            timer.start()
-        status.start()
-        ready(running)
+        def begun() -> None:
+            if watching.seconds:
+                timer.start()
+            status.start()
+            ready(running)
 
-    try:
-        running.run(baseline=watching.baseline, ready=begun)
-    except KeyboardInterrupt:
-        pass  # how a guard ends
-    finally:
-        if gate is not None:
-            gate.close()
-        if timer is not None:
-            timer.cancel()
-        teller.close()
+        with contextlib.suppress(KeyboardInterrupt):  # how a guard ends
+            running.run(baseline=watching.baseline, ready=begun)
+        timer.cancel()
+    teller.close()
     done = _status(running, watchman) | {
         "notices_failed": {name: list(why) for name, why in teller.failed.items()},
         "gate": gate.counts if gate else None,
     }
     _write_status(home, done | {"running": False})
     return done
+
+
+def _made(watching: Watching, scanner: Scanner, home: Path, watchman: Watchman) -> Guard:
+    """Return the guard, with its folders made and its record of what was seen opened."""
+    folders = tuple(_folder(path) for path in watching.folders)
+    pulse = home.resolve() / "pulse"
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        pulse.mkdir(exist_ok=True)
+    except OSError as error:
+        raise EngineError(error.strerror or "cannot be made", where=str(home)) from error
+    plan = Plan(
+        folders=folders, excluded=(home.parent.resolve(),), share=watching.share,
+        sweep_every=watching.sweep_every, pulse=pulse,
+    )  # fmt: skip
+    return Guard(plan, scanner, Seen(home / "seen.sqlite", watching.definitions), watchman)
+
+
+@contextlib.contextmanager
+def _gated(watching: Watching, scanner: Scanner, folders: Sequence[Path]) -> Iterator[Gate | None]:
+    """Keep a gate while the guard runs, when one is asked for."""
+    gate = _gate(scanner, folders) if watching.gate else None
+    try:
+        yield gate
+    finally:
+        if gate is not None:
+            gate.close()
 
 
 def _folder(path: Path) -> Path:
@@ -248,3 +262,10 @@ def _alive(pid: int) -> bool:
     import psutil  # noqa: PLC0415 - slow to import
 
     return psutil.pid_exists(pid)
+
+
+def scanner_of(
+    settings: Settings, rules: Sequence[Path], hashes: Sequence[Path]
+) -> tuple[Scanner, str]:
+    """Return a scanner for these rules (else those of settings and definitions), and its version."""
+    raise NotImplementedError

@@ -113,7 +113,8 @@ def test_none_of_five_thousand_files_is_missed(
     with started() as running:
         for number in range(5000):
             (tmp_path / "watched" / f"f{number}").write_bytes(b"%d" % number)
-        running.until(lambda: len(running.names()) == 5000, 60)
+        running.until(lambda: len(running.verdicts) >= 5000, 60)
+        running.until(lambda: len(running.names()) == 5000)
     assert running.names() == {f"f{number}" for number in range(5000)}
 
 
