@@ -8,6 +8,7 @@ import os
 import threading
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ACTOR = "guard"
 _STATUS = 5.0  # seconds between writes of the status
+_GATED = 64 * 1024 * 1024  # bytes of a file that is looked at before it opens; larger ones after
 _SHOWN = 50  # troubles that are named; the rest is counted
 
 
@@ -150,6 +152,8 @@ def guard(
     watchman = Watchman(store, watching.policy, watching.definitions, teller.tell)
     running = _made(watching, scanner, home, watchman)
     with _gated(watching, scanner, running.plan.folders) as gate:
+        if gate is not None:
+            running.on_folder = partial(_also, gate)
         timer = threading.Timer(watching.seconds or 0, running.stop)
         status = threading.Thread(target=_statuses, args=(running, watchman, home))
         timer.daemon = status.daemon = True
@@ -210,12 +214,19 @@ def _folder(path: Path) -> Path:
 def _gate(scanner: Scanner, folders: Sequence[Path]) -> Gate:
     from sakimori.endpoint.guard.gate import Gate  # noqa: PLC0415 - Linux only
 
-    def decide(file: int, _path: str) -> bool:
-        return not scanner.file(Path(f"/proc/self/fd/{file}")).hits
+    def decide(file: int, path: str) -> bool:
+        size = os.fstat(file).st_size
+        return size > _GATED or not scanner.data(path, os.pread(file, size, 0)).hits
 
     gate = Gate(decide)
     gate.open(folders)
     return gate
+
+
+def _also(gate: Gate, folder: str) -> None:
+    """Ask for a new folder's files too; where the system has no room for more, they open."""
+    with contextlib.suppress(SakimoriError):
+        gate.add(folder)
 
 
 def _status(running: Guard, watchman: Watchman) -> dict[str, Any]:

@@ -43,7 +43,10 @@ class Scanner:
             data = path.read_bytes()
         except OSError as error:
             return Look(troubles=(Trouble(path=str(path), reason=str(error)),))
-        hit = Hit(path=str(path), member=None, rule="r", kind="yara", family="f", sha256="0" * 64)
+        return self.data(str(path), data)
+
+    def data(self, name: str, data: bytes) -> Look:
+        hit = Hit(path=name, member=None, rule="r", kind="yara", family="f", sha256="0" * 64)
         return Look(hits=(hit,) if MARK in data else ())
 
 

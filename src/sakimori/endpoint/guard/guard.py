@@ -48,6 +48,9 @@ class Scanner(Protocol):
     def file(self, path: Path) -> Looked:
         """Look at a file; raises nothing for what it holds."""
 
+    def data(self, name: str, data: bytes) -> Looked:
+        """Look at bytes that are called `name`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -96,12 +99,17 @@ class Plan:
 
 @dataclass(slots=True)
 class Guard:
-    """Watches folders until `stop`. `on_verdict` is called in the guard's thread for every look."""
+    """Watches folders until `stop`.
+
+    `on_verdict` is called in the guard's thread for every look, `on_folder` in watchdog's thread for every
+    folder that is new.
+    """
 
     plan: Plan
     scanner: Scanner
     seen: Seen
     on_verdict: Callable[[Verdict], None]
+    on_folder: Callable[[str], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
     counts: Counts = field(default_factory=Counts)
     _pending: Pending = field(init=False)
@@ -177,8 +185,11 @@ class Guard:
 
     def _moved_in(self, folder: str) -> None:
         """Queue what a new folder holds: its files may have come before it was watched."""
-        for path in _files(folder, self._left_alone):
-            self._changed(path)
+        for place, folders, names in os.walk(folder):
+            self.on_folder(place)
+            folders[:] = [n for n in folders if not self._left_alone(os.path.join(place, n))]  # noqa: PTH118
+            for name in names:
+                self._changed(os.path.join(place, name))  # noqa: PTH118 - text paths, many of them
 
     def _lost(self) -> None:
         self.counts.lost += 1
