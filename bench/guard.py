@@ -12,6 +12,7 @@ import os
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from sakimori import config
@@ -53,15 +54,30 @@ def main() -> None:
         took, cpu = time.monotonic() - began, time.process_time() - before
         guard.stop()
         thread.join()
+    report(guard, verdicts, Took(asked.files, written, took, cpu, idle))
+
+
+@dataclass(frozen=True)
+class Took:
+    """Figures of a run, in seconds; `idle` as a share of a core."""
+
+    files: int
+    written: float
+    took: float
+    cpu: float
+    idle: float
+
+
+def report(guard: Guard, verdicts: list[tuple[float, str]], run: Took) -> None:
     names = {path for _, path in verdicts}
-    print(f"files written            {asked.files} in {written:.2f} s")
+    print(f"files written            {run.files} in {run.written:.2f} s")
     print(
-        f"looked at                {len(names)} ({asked.files - len(names)} missed) in {took:.2f} s"
+        f"looked at                {len(names)} ({run.files - len(names)} missed) in {run.took:.2f} s"
     )
     print(f"first verdict after      {1000 * (guard.counts.first_latency or 0):.0f} ms")
     print(f"slowest verdict after    {1000 * guard.counts.slowest:.0f} ms")
-    print(f"CPU of the burst         {cpu:.2f} s (writing included)")
-    print(f"CPU when idle            {100 * idle:.2f} % of a core")
+    print(f"CPU of the burst         {run.cpu:.2f} s (writing included)")
+    print(f"CPU when idle            {100 * run.idle:.2f} % of a core")
 
 
 if __name__ == "__main__":
