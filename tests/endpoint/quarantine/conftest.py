@@ -74,3 +74,9 @@ def machine(tmp_path: Path) -> Machine:
     made = Machine(tmp_path.resolve() / "machine")
     made.files.mkdir(parents=True)
     return made
+
+
+@pytest.fixture
+def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill, unlike a power cut, loses nothing that was written; this is five times as fast."""
+    monkeypatch.setattr(os, "fsync", lambda _handle: None)

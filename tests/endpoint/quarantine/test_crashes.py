@@ -25,12 +25,6 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can
 LARGE = random.Random(3).randbytes(300_000)  # two pieces
 
 
-@pytest.fixture
-def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kill, unlike a power cut, loses nothing that was written; this is five times as fast."""
-    monkeypatch.setattr(os, "fsync", lambda _handle: None)
-
-
 class Killer:
     """A hook that kills the process at one step."""
 
