@@ -180,13 +180,7 @@ class Quarantine:
 
         Raises SourceError when there is none, or more than one.
         """
-        full = [
-            f"{name}-{rand}"
-            for name in self._store.names()
-            for rand in self._store.states(name)
-            if ident and (f"{name}-{rand}".startswith(ident) or rand.startswith(ident))
-        ]
-        exact = [one for one in full if ident in (one, one.rpartition("-")[2])] or full
+        exact = [ident] if self._store.state_of(ident) else self._named(ident)
         state = self._store.state_of(exact[0]) if len(exact) == 1 else None
         if state is None:
             raise SourceError(
@@ -239,6 +233,16 @@ class Quarantine:
                     raise
                 state = then
         raise FileNotFoundError(ident)
+
+    def _named(self, ident: str) -> list[str]:
+        """Return the ids that begin so, or whose second part does; only the exact one if it is."""
+        full = [
+            f"{name}-{rand}"
+            for name in self._store.names()
+            for rand in self._store.states(name)
+            if ident and (f"{name}-{rand}".startswith(ident) or rand.startswith(ident))
+        ]
+        return [one for one in full if ident == one.rpartition("-")[2]] or full
 
     def _held(self, ident: str) -> Entry:
         entry = self.entry(ident)
