@@ -200,6 +200,20 @@ def test_a_kill_in_the_recovery_itself_loses_nothing(
     assert kills
 
 
+def test_the_next_change_ends_what_a_kill_left(in_memory: Machine) -> None:
+    machine = in_memory
+    path, other = machine.file(content=LARGE), machine.file("other.bin")
+    machine.take(machine.file("first.bin"))
+    at = machine.steps.index("moved aside")
+    in_child(lambda: machine.take(path, machine.open(Killer(at))))
+    assert not path.exists()
+    held = machine.open()
+    machine.take(other, held)
+    assert [r.outcome for r in held.recovered] == ["in place"]
+    assert path.read_bytes() == LARGE
+    assert held.check() == []
+
+
 def test_fifty_kills_at_random_moments_lose_nothing(machine: Machine) -> None:
     chance = random.Random(20091125)
     files = [

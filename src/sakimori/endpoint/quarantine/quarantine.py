@@ -24,7 +24,7 @@ from sakimori.endpoint.quarantine.model import (
 from sakimori.endpoint.quarantine.moving import Wanted
 from sakimori.endpoint.quarantine.sealing import Damaged
 from sakimori.endpoint.quarantine.store import Record, Store, furthest
-from sakimori.errors import RefusedError, SourceError
+from sakimori.errors import EngineError, RefusedError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -216,7 +216,14 @@ class Quarantine:
 
     @contextmanager
     def _changing(self, *, always: bool = False) -> Iterator[None]:
-        self._store.prepare()
+        try:
+            self._store.prepare()
+        except OSError as error:
+            raise EngineError(
+                f"the quarantine cannot be made or opened: {error.strerror}",
+                where=str(self.folder),
+                hint="check permissions and free space, or name another place: --store DIR",
+            ) from error
         with locked(self.folder) as died:
             if died or always:
                 self.recovered += mending.recover(self._store)
@@ -263,6 +270,8 @@ class Quarantine:
     def _checked_path(self, path: Path) -> str:
         """Return the absolute path. Raises RefusedError for what is our own."""
         given = PurePath(path)
+        if "\0" in str(path):
+            raise SourceError("no path holds a NUL", where=str(path))
         if ".." in given.parts:
             raise RefusedError(
                 "a path with .. may lead elsewhere", where=str(path), hint="give the real path"

@@ -73,6 +73,8 @@ class Store:
         """Make what is missing. Raises StateError when another key sealed what is here."""
         for made in (self.folder, self.items, self.incoming):
             made.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.name != "nt" and self.folder.stat().st_mode & 0o077:
+            self.folder.chmod(0o700)  # somebody made the folder before us
         check = self.folder / "key.check"
         if not check.exists():
             _write(check, sealing.derived(self._key, b"check"))
