@@ -85,22 +85,23 @@ def take(store: Store, wanted: Wanted) -> Entry:
             record = Record(entry, scratch_name())
             store.write(record, TAKING)
             store.place(scratch, entry.id)
-            _remove(store, record, folder, name, original)
+            _catch(store, record, folder, name, original)
         except BaseException as error:
             with suppress(OSError):
                 scratch.unlink()
             if record is not None:
-                settle_take(store, record)
+                _roll_back(store, record, folder, name)
             if isinstance(error, OSError):
                 raise originals.failed(error, wanted.path, "it cannot be moved") from error
             raise
+        _remove(store, record, folder)
     store.promote(entry.id)
     store.hook("promoted")
     return entry
 
 
-def _remove(store: Store, record: Record, folder: Folder, name: str, original: Original) -> None:
-    """Remove the original if it is what was read. The scratch name shows which file was caught."""
+def _catch(store: Store, record: Record, folder: Folder, name: str, original: Original) -> None:
+    """Give the original the scratch name, and see whether that caught the file that was read."""
     entry, aside = record.entry, record.aside
     status = folder.status(name)
     if status is None or not same(status, entry.attributes) or not original.steady():
@@ -112,10 +113,28 @@ def _remove(store: Store, record: Record, folder: Folder, name: str, original: O
     caught = folder.status(aside)
     if caught is None or not same(caught, entry.attributes):
         raise originals.changed(entry.path)
-    folder.remove(aside)
-    store.hook("removed")
-    folder.sync()
-    store.hook("removal synced")
+
+
+def _remove(store: Store, record: Record, folder: Folder) -> None:
+    try:
+        folder.remove(record.aside)
+        store.hook("removed")
+        folder.sync()
+        store.hook("removal synced")
+    except BaseException as error:
+        settle_take(store, record)
+        if isinstance(error, OSError):
+            raise originals.failed(error, record.entry.path, "it cannot be removed") from error
+        raise
+
+
+def _roll_back(store: Store, record: Record, folder: Folder, name: str) -> None:
+    """Undo a take of which nothing was removed yet; whatever has the original's name keeps it."""
+    if folder.status(record.aside) is not None and not _put_name_back(folder, name, record):
+        store.promote(record.entry.id)
+        return
+    store.drop_content(record.entry.id)
+    store.forget(record.entry.id, TAKING)
 
 
 def settle_take(store: Store, record: Record) -> str:
@@ -144,13 +163,16 @@ def _is_back(store: Store, record: Record) -> bool:
         return False
 
 
-def _put_name_back(folder: Folder, name: str, record: Record) -> None:
+def _put_name_back(folder: Folder, name: str, record: Record) -> bool:
+    """Whether it worked. Where another file came meanwhile ours is removed: the store has it."""
     try:
         folder.rename(record.aside, name)
-    except FileExistsError:  # another file came there meanwhile; ours is in the store
+    except FileExistsError:
         caught = folder.status(record.aside)
         if caught is not None and same(caught, record.entry.attributes):
             folder.remove(record.aside)
+        return False
+    return True
 
 
 # Put back
