@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from sakimori.endpoint.snapshot.model import Record, Scope, Snapshot
 
 _SEPARATORS = {"registry": "\\"}
+_DATABASES = {
+    "dpkg": "/var/lib/dpkg/status",
+    "apk": "/lib/apk/db/installed",
+    "pacman": "/var/lib/pacman/local",
+    "rpm": "/var/lib/rpm",
+}
 
 
 class Why(NamedTuple):
@@ -49,14 +55,14 @@ class Coverage:
             return Why(side, "outside")
         if matcher(scope.excluded).match(record.key):
             return Why(side, "excluded")
-        return self._unread(record.object, key, side)
+        return self._unread(record, key, side)
 
-    def _unread(self, kind: str, key: str, side: str) -> Why | None:
+    def _unread(self, record: Record, key: str, side: str) -> Why | None:
         gaps = self._gaps[side]
         if not gaps:
             return None
-        for place in _places(kind, key):
-            reason = gaps.get((kind, place))
+        for place in _places(record, key):
+            reason = gaps.get((record.object, place))
             if reason is not None:
                 return Why(side, "unread", place, reason)
         return None
@@ -82,17 +88,25 @@ def _key(kind: str, key: str) -> str:
     return canonical(key) if kind == "registry" else key
 
 
-def _places(kind: str, key: str) -> Iterator[str]:
-    """Yield a key, what it lies in, and "" for all of its kind.
-
-    Keys of jobs, users and services begin with other words or a file's path and a colon.
-    """
+def _places(record: Record, key: str) -> Iterator[str]:
+    """Yield a key, where it was read from, what that lies in, and "" for all of its kind."""
     yield key
-    if kind not in {"file", "registry"}:
-        key = key[key.find("/") :].partition(": ")[0]
-        yield key
-    separator = _separator(kind)
-    while separator in key:
-        key = key.rpartition(separator)[0]
-        yield key or separator
+    separator = _separator(record.object)
+    where = key if record.object in {"file", "registry"} else _source(record)
+    yield where
+    while separator in where:
+        where = where.rpartition(separator)[0]
+        yield where or separator
     yield ""
+
+
+def _source(record: Record) -> str:
+    """Return the file that a record was read from, "" where that is no single one."""
+    source = record.state.get("source")
+    if isinstance(source, str):
+        return source
+    if record.object == "user":
+        return "/etc/group" if record.key.startswith("group:") else "/etc/passwd"
+    if record.object == "package":
+        return _DATABASES.get(str(record.state.get("manager")), "")
+    return ""

@@ -58,7 +58,12 @@ def layers(one: Record, other: Record) -> tuple[str, ...]:
         if _differ(before, after, name)
     }
     found.discard("")
-    if "bytes" in found and one.name is not None and _same_text(before, after):
+    if (
+        kind == "registry"
+        and one.name is not None
+        and "bytes" in found
+        and _same_text(before, after)
+    ):
         found.remove("bytes")
         found.add("terminator")
     if len(found) > 1 or one.name is not None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from sakimori.endpoint.snapshot.names import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Set
+    from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from sakimori.endpoint.changes import Change
     from sakimori.endpoint.snapshot.model import Record
@@ -17,7 +18,9 @@ _TIME = ("time",)
 _GONE_OR_NEW = {"added", "removed"}
 
 
-def is_snapshot(one: Record | None, other: Record | None, own: Set[tuple[str, str]]) -> bool:
+def is_snapshot(
+    one: Record | None, other: Record | None, own: AbstractSet[tuple[str, str]]
+) -> bool:
     """Whether a file that only one side has is one of the two snapshots itself, byte for byte."""
     record = one or other
     if record is None or record.object != "file" or (one is not None and other is not None):
@@ -31,11 +34,11 @@ def settled(changes: Iterable[Change]) -> Iterator[Change]:
     """Yield changes without times that moved because of another change; files that moved say where to."""
     held = list(changes)
     because = {place for change in held for place in _moves(change)}
-    moved = _moved(held)
+    moved, times = _moved(held), _times(held)
     for change in held:
         if change.layers == _TIME and (change.object, _key(change)) in because:
             continue
-        yield _pointed(change, moved)
+        yield _timed(_pointed(change, moved), times)
 
 
 def _moves(change: Change) -> Iterator[tuple[str, str]]:
@@ -54,6 +57,31 @@ def _moves(change: Change) -> Iterator[tuple[str, str]]:
 
 def _key(change: Change) -> str:
     return canonical(change.key) if change.object == "registry" else change.key
+
+
+def _times(changes: Iterable[Change]) -> dict[str, str]:
+    """Return the new time of each registry key that stayed and whose time moved."""
+    return {
+        _key(change): change.after["key_time"]
+        for change in changes
+        if change.object == "registry" and change.name is None and change.before and change.after
+        and change.after["key_time"] not in {None, change.before["key_time"]}
+    }  # fmt: skip
+
+
+def _timed(change: Change, times: dict[str, str]) -> Change:
+    """Add when a removed value's key was written, and when the parent of a new or removed key was."""
+    if change.object != "registry" or not _GONE_OR_NEW & set(change.layers):
+        return change
+    key = _key(change)
+    name, place = ("key_time_after", key) if change.name is not None else (
+        "parent_key_time", key.rpartition("\\")[0])  # fmt: skip
+    if place not in times:
+        return change
+    if change.after is not None:
+        told = change.name is not None  # an added value carries its key's time already
+        return change if told else replace(change, after={**change.after, name: times[place]})
+    return replace(change, before={**(change.before or {}), name: times[place]})
 
 
 Moved = tuple[dict[str, str], dict[str, str]]

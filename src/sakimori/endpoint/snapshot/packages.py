@@ -98,7 +98,7 @@ def _rpm(ground: Ground) -> list[Row]:
     ended = run(["rpm", "--dbpath", place, "-qa", "--qf", _QUERY], seconds=120)
     if not ended.ok:
         said = ended.reason or ended.err.decode("utf-8", "replace").strip()[:200]
-        ground.miss("package", where, f"rpm: {said}")
+        ground.miss("package", "/var/lib/rpm", f"rpm: {said}")
         return []
     rows = [line.split("\t") for line in ended.out.decode("utf-8", "replace").splitlines()]
     return [_rpm_row(row) for row in sorted(rows) if len(row) == 4]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sakimori.endpoint.snapshot.model import Record
-from sakimori.endpoint.snapshot.names import canonical
+from sakimori.endpoint.snapshot.names import canonical, upper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ def records_of(key: Key) -> Iterator[Record]:
     written = key.written.isoformat().replace("+00:00", "Z") if key.written else None
     security = {"owner": key.owner, "group": key.group, "dacl": key.dacl, "sacl": key.sacl}
     yield Record("registry", key.path, None, {"key_time": written, **security})
-    for value in key.values:
+    for value in sorted(key.values, key=lambda one: upper(one.name)):
         state: dict[str, Any] = {
             "type": value.type,
             "data": value.data.hex(),

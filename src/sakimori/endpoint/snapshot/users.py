@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sakimori.endpoint.snapshot.files import Owners
+from sakimori.endpoint.snapshot.places import IN_HOME
 from sakimori.endpoint.snapshot.rows import numbered
 
 if TYPE_CHECKING:
@@ -44,6 +45,13 @@ def homes(ground: Ground) -> list[tuple[str, str]]:
     """Return (user, home) of all accounts that have a home which is there."""
     rows = _rows(ground, "/etc/passwd", 7)
     return [(row[0], row[5]) for row in rows if row[5].startswith("/") and row[5] != "/"]
+
+
+def unusual_homes(ground: Ground) -> tuple[str, ...]:
+    """Return where keys for SSH and start-up files of accounts lie that live elsewhere than in /home."""
+    elsewhere = sorted({home for _, home in homes(ground)} - {"/root"})
+    kept = [home for home in elsewhere if not home.startswith("/home/")]
+    return tuple(f"{home.rstrip('/')}/{part}" for home in kept for part in IN_HOME if part != "bin")
 
 
 def _rows(ground: Ground, path: str, fields: int) -> list[list[str]]:
