@@ -114,8 +114,8 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "evidence new-key", "evidence seal", "evidence stamp", "evidence verify", "explain",
         "export", "findings", "hosts", "hunt", "import", "intel import", "intel list",
         "lake compact", "lake retain", "lake verify", "letter", "notices", "notify", "plan",
-        "simulate", "sinkhole check", "sinkhole config", "sinkhole run", "size", "spam-days",
-        "sql", "survival", "tables", "visits",
+        "simulate", "sinkhole check", "sinkhole config", "sinkhole run", "size", "snapshot diff",
+        "snapshot show", "snapshot take", "spam-days", "sql", "survival", "tables", "visits",
     ]  # fmt: skip
 
 
