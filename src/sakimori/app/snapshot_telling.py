@@ -95,12 +95,12 @@ def _row(change: Change, say: Translator) -> dict[str, Any]:
     }
 
 
-def tell(compared: Compared, lang: str) -> Told:
-    """Return a difference as blocks to print, a table for each kind of object."""
+def tell(compared: Compared, lang: str, limit: int = 1000) -> Told:
+    """Return a difference as blocks to print: for each kind of object a table of at most `limit` rows."""
     say, a, b, found = Translator(lang), compared.a, compared.b, compared.found
     blocks = [Block(lines=tuple(_head(a, b, found, say)))]
     for kind, group in groupby(found.changes, key=lambda one: one.object):
-        blocks.append(_table(kind, list(group), say))
+        blocks.append(_table(kind, list(group), say, limit))
     blocks.append(_left_out(found.not_compared, say))
     blocks += [_gaps(one, name, say) for name, one in (("A", a), ("B", b))]
     return Told(tuple(block for block in blocks if block.rows or block.lines))
@@ -119,15 +119,17 @@ def _head(a: Snapshot, b: Snapshot, found: Difference, say: Translator) -> Itera
     yield say.tr("{count} changes", count=len(found.changes))
 
 
-def _table(kind: str, changes: Sequence[Change], say: Translator) -> Block:
+def _table(kind: str, changes: Sequence[Change], say: Translator, limit: int) -> Block:
     named = any(one.name is not None for one in changes)
     key, name, what = say.tr("key"), say.tr("value name"), say.tr("what changed")
     columns = (key, name, what) if named else (key, what)
-    made = [_row(one, say) for one in changes]
+    made = [_row(one, say) for one in changes[:limit]]
+    more = len(changes) - len(made)
     return Block(
         title=say.tr("{object}: {count}", object=_things(kind, say), count=len(changes)),
         columns=columns,
         rows=tuple({key: row["key"], name: row["name"], what: row["what"]} for row in made),
+        lines=(say.tr("... and {count} more: --format json", count=more),) if more else (),
     )
 
 

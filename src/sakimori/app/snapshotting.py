@@ -246,6 +246,9 @@ class _Taking:
         """Read hives and exports, before anything is written: one that cannot be read ends the run."""
         if "registry" not in self.kinds:
             return []
+        if not (self.asked.hives or self.asked.exports):
+            self.ground.miss("registry", "", "there is no live registry here")
+            return []
         from sakimori.app import _snapshot_registry as registry  # noqa: PLC0415 - slow to import
 
         found = registry.read(self.asked.hives, self.asked.exports)

@@ -71,7 +71,7 @@ def take(  # noqa: PLR0913, PLR0917 - one parameter per option
         exports=tuple(reg or ()), paths=tuple(path or ()), excludes=tuple(exclude or ()),
         only=tuple(only or ()), threads=threads,
     )  # fmt: skip
-    with _counting() as tick:
+    with _counting() as tick, _no_collecting():
         taken = snapshotting.take(
             asked, file, now=datetime.now(UTC), machine=machine or chosen.machine.name, tick=tick
         )
@@ -89,6 +89,9 @@ def diff(  # noqa: PLR0913, PLR0917 - one parameter per option
     autoruns: Annotated[
         bool, typer.Option("--autoruns", help="Only what starts by itself.")
     ] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Changes of each kind in a table; JSON and CSV have all.")
+    ] = 1000,
     form: As = Format.table,
     lang: In = None,
     config: Config = None,
@@ -111,7 +114,7 @@ def diff(  # noqa: PLR0913, PLR0917 - one parameter per option
         rows = snapshot_telling.rows(compared, Translator(language))
         out.print_rows(rows, form, snapshot_telling.COLUMNS)
     else:
-        out.print_blocks(snapshot_telling.tell(compared, language).blocks)
+        out.print_blocks(snapshot_telling.tell(compared, language, limit).blocks)
 
 
 @group.command("show", epilog="Example: sakimori snapshot show before.snap --only service")

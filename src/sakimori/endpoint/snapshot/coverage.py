@@ -40,6 +40,10 @@ class Coverage:
 
     def __init__(self, a: Snapshot, b: Snapshot) -> None:
         self._sides = {"a": a, "b": b}
+        self._scopes = {
+            side: {scope.object: scope for scope in snapshot.scopes}
+            for side, snapshot in self._sides.items()
+        }
         self._gaps = {
             side: {(gap.object, _key(gap.object, gap.key)): gap.reason for gap in snapshot.gaps}
             for side, snapshot in self._sides.items()
@@ -47,7 +51,7 @@ class Coverage:
 
     def why_missing(self, record: Record, side: str) -> Why | None:
         """Return why `side` may lack a record although the machine had it; None: it was not there."""
-        scope = self._sides[side].scope(record.object)
+        scope = self._scopes[side].get(record.object)
         if scope is None or scope.reason:
             return Why(side, "untaken", "", scope.reason if scope else "not asked for")
         key = _key(record.object, record.key)
@@ -71,7 +75,7 @@ class Coverage:
         """Yield the kinds of object that one side took and the other did not, with 0 records."""
         for side, other in (("a", "b"), ("b", "a")):
             for scope in self._sides[other].scopes:
-                there = self._sides[side].scope(scope.object)
+                there = self._scopes[side].get(scope.object)
                 if not scope.reason and (there is None or there.reason):
                     yield scope.object, Why(side, "untaken", "", _reason(there)), 0
 
