@@ -48,6 +48,12 @@ class Coverage:
             side: {(gap.object, _key(gap.object, gap.key)): gap.reason for gap in snapshot.gaps}
             for side, snapshot in self._sides.items()
         }
+        self._holed = {
+            (side, gap.object)
+            for side, snapshot in self._sides.items()
+            for gap in snapshot.gaps
+            if not gap.key.startswith("(")  # a note about a source
+        }
 
     def why_missing(self, record: Record, side: str) -> Why | None:
         """Return why `side` may lack a record although the machine had it; None: it was not there."""
@@ -62,9 +68,9 @@ class Coverage:
         return self._unread(record, key, side)
 
     def _unread(self, record: Record, key: str, side: str) -> Why | None:
-        gaps = self._gaps[side]
-        if not gaps:
+        if (side, record.object) not in self._holed:
             return None
+        gaps = self._gaps[side]
         for place in _places(record, key):
             reason = gaps.get((record.object, place))
             if reason is not None:

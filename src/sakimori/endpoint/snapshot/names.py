@@ -11,6 +11,7 @@ __all__ = ["canonical", "upper"]
 _exact = lru_cache(maxsize=4096)(exact)
 
 
+@lru_cache(maxsize=4096)
 def canonical(path: str) -> str:
     r"""Return a key's name for comparing, as `registry.names.exact` has it: `HKLM\SOFTWARE\...`.
 
