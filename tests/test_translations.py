@@ -15,7 +15,7 @@ from babel.messages.pofile import read_po
 
 import sakimori
 from sakimori import detectors
-from sakimori.app import results, sizing, telling
+from sakimori.app import results, sizing, snapshot_telling, telling
 from sakimori.config import LANGUAGES
 from sakimori.i18n import Translator
 from sakimori.takedown.effect.notes import NOTES
@@ -49,6 +49,7 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("app/plan_telling.py", "n.message"): {"p2p": solve.P2P, "later": solve.LATER},
     ("app/effects.py", "note.message"): NOTES,
     ("app/cleaning.py", "SURVIVAL_NOTES[code]"): SURVIVAL_NOTES,
+    ("app/snapshot_telling.py", "OBJECT_WORDS[kind]"): snapshot_telling.OBJECT_WORDS,
     ("app/sizing.py", "QUANTITY_WORDS[name]"): sizing.QUANTITY_WORDS,
     ("app/sizing.py", "REASON_WORDS[reason]"): sizing.REASON_WORDS,
     ("app/sizing.py", "DEFINITIONS[name]"): DEFINITIONS,

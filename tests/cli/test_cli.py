@@ -118,6 +118,8 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "quarantine list", "quarantine recover", "quarantine restore", "quarantine show",
         "simulate", "sinkhole check", "sinkhole config", "sinkhole run", "size", "spam-days",
         "sql", "survival", "tables", "visits",
+        "simulate", "sinkhole check", "sinkhole config", "sinkhole run", "size", "snapshot diff",
+        "snapshot show", "snapshot take", "spam-days", "sql", "survival", "tables", "visits",
     ]  # fmt: skip
 
 
