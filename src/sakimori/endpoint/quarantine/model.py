@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TAKEN, RESTORED, DELETED = "taken", "restored", "deleted"
+PROPOSED = "proposed"  # of an entry that is only shown
 TAKING, RESTORING = "taking", "restoring"  # begun, and not ended: a crash was in between
 STATES = (TAKING, TAKEN, RESTORING, RESTORED, DELETED)
 
