@@ -14,7 +14,7 @@ from sakimori.endpoint.recipes.findings import Finding, Unseen
 from sakimori.endpoint.recipes.journal import Journal, Plan, Progress
 from sakimori.endpoint.recipes.load import load, parse, read_bytes
 from sakimori.endpoint.recipes.model import Recipe
-from sakimori.endpoint.recipes.system import Keeper, Registry, System
+from sakimori.endpoint.recipes.system import Keeper, System
 from sakimori.endpoint.recipes.tree import Tree
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "Plan",
     "Progress",
     "Recipe",
-    "Registry",
     "System",
     "Tree",
     "Undone",

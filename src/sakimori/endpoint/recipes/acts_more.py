@@ -24,7 +24,7 @@ from sakimori.errors import RefusedError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sakimori.endpoint.recipes.system import Registry
+    from sakimori.endpoint.registry.access import Registry
 
 _DEEPEST, _MOST = 32, 5_000  # of a key that is deleted
 

@@ -12,7 +12,6 @@ from sakimori.endpoint.registry.model import Value, text_of, type_name
 if TYPE_CHECKING:
     from sakimori.endpoint.recipes.findings import Search
     from sakimori.endpoint.recipes.model import AutorunItem, Match, RegistryItem
-    from sakimori.endpoint.recipes.system import Registry
 
 _RUN = tuple(
     rf"{root}\Microsoft\Windows\CurrentVersion\{end}"
@@ -68,11 +67,17 @@ def _value(search: Search, item: RegistryItem, key: str, value: Value) -> None:
 
 
 def _good_for(item: RegistryItem, value: Value) -> Value | None:
-    """Return the good value to put back; None: there must be none."""
+    """Return the good value to put back; None: there must be none.
+
+    Of alternatives the one with which the bad text begins, such as this Windows' own path; else the first.
+    """
     if not item.good or item.good[0].absent:
         return None
-    first = item.good[0]
-    return Value(value.name, first.type, first.data)
+    whole = value.data.lower()
+    texts = [g for g in item.good if g.type in (1, 2) and len(g.data) > 2]
+    same = [g for g in texts if whole.startswith(g.data[:-2].lower())]
+    chosen = max(same, key=lambda g: len(g.data), default=item.good[0])
+    return Value(value.name, chosen.type, chosen.data)
 
 
 def is_unterminated(value: Value) -> bool:
@@ -135,8 +140,3 @@ def _is_run(item: AutorunItem, value: Value) -> bool:
         return False
     texts = "\n".join(_texts(value)).lower()
     return all(marker.lower() in texts for marker in item.contains)
-
-
-def has_any(registry: Registry, roots: tuple[str, ...]) -> bool:
-    """Whether a registry has any of these roots."""
-    return any(registry.values(r) is not None or registry.subkeys(r) for r in roots)

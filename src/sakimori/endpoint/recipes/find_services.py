@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sakimori.endpoint.recipes.findings import Search
     from sakimori.endpoint.recipes.model import ProcessItem, ServiceItem
     from sakimori.endpoint.recipes.processes import Process
+    from sakimori.endpoint.registry.access import Registry
 
 _UNIT_FOLDERS = (
     "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system",
@@ -111,18 +112,22 @@ def _windows(search: Search, item: ServiceItem) -> None:
     if not parents:
         search.missed(item, "the registry that is given has no services")
     for parent in parents:
-        key = f"{parent}\\{item.name}"
-        if registry.values(key) is None:
-            if item.missing:
-                search.add(item, key, "the service is gone", "report", ())
-            continue
-        if item.missing or not _image_holds(search, key, item.contains):
-            continue
-        start = registry.get(key, "Start")
-        if start is not None and start.data != _DISABLED.data:
-            found = f"Start {int.from_bytes(start.data[:4], 'little')}"
-            acts = (SetValue(key, "Start", start, _DISABLED), Settle(item.name, "windows"))
-            search.add(item, key, found, "disable", acts, good="Start 4")
+        if not item.beside or registry.values(f"{parent}\\{item.beside}") is not None:
+            _windows_service(search, item, registry, f"{parent}\\{item.name}")
+
+
+def _windows_service(search: Search, item: ServiceItem, registry: Registry, key: str) -> None:
+    if registry.values(key) is None:
+        if item.missing:
+            search.add(item, key, "the service is gone", "report", ())
+        return
+    start = registry.get(key, "Start")
+    if item.missing or start is None or start.data == _DISABLED.data:
+        return
+    if _image_holds(search, key, item.contains):
+        found = f"Start {int.from_bytes(start.data[:4], 'little')}"
+        acts = (SetValue(key, "Start", start, _DISABLED), Settle(item.name, "windows"))
+        search.add(item, key, found, "disable", acts, good="Start 4")
 
 
 def _image_holds(search: Search, key: str, markers: tuple[str, ...]) -> bool:

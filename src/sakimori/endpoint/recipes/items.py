@@ -151,8 +151,11 @@ def _service(node: Node, given: dict[str, Node], common: dict[str, Any]) -> Serv
         manager=manager,
         contains=markers(given),
         missing="missing" in given and given["missing"].flag(),
+        beside=given["beside"].text() if "beside" in given else "",
         **common,
     )
+    if (made.missing or made.beside) and manager != "windows":
+        node.wrong("missing and beside are for services of Windows")
     if not (made.contains or made.missing or common["always_bad"]):
         node.wrong("a name alone does not decide", "add contains, or `always-bad: true`")
     return made
@@ -195,7 +198,7 @@ def _autorun(node: Node, given: dict[str, Node], common: dict[str, Any]) -> Auto
 _MAKE: dict[str, tuple[Callable[..., Item], tuple[str, ...]]] = {
     "file": (_file, _CONDITIONS),
     "process": (_process, ("of-file", "deleted", "command")),
-    "service": (_service, ("manager", "contains", "missing")),
+    "service": (_service, ("manager", "contains", "missing", "beside")),
     "job": (_job, ("name", "contains")),
     "registry": (registry_item, ("name", "bad", "good", "unterminated", "delete-key")),
     "hosts": (_hosts, ("address",)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sakimori.endpoint.recipes.patterns import is_wild
 
 if TYPE_CHECKING:
-    from sakimori.endpoint.recipes.system import Registry
+    from sakimori.endpoint.registry.access import Registry
 
 _MOST = 20_000  # keys that a wildcard looks at
 _CURRENT = "currentcontrolset"

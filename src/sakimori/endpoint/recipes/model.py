@@ -111,6 +111,7 @@ class ServiceItem(Item):
     manager: str
     contains: tuple[str, ...] = ()
     missing: bool = False  # report that this service is gone
+    beside: str = ""  # only where this other service is there: it tells which Windows this is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

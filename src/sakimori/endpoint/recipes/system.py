@@ -21,32 +21,7 @@ if TYPE_CHECKING:
     from sakimori.endpoint.quarantine import Entry
     from sakimori.endpoint.recipes.processes import Process
     from sakimori.endpoint.recipes.tree import Tree
-    from sakimori.endpoint.registry.model import Value
-
-
-class Registry(Protocol):
-    """A registry: hives, `.reg` exports or the live one."""
-
-    def get(self, key: str, name: str) -> Value | None:
-        """Return a value, None where there is none."""
-
-    def values(self, key: str) -> tuple[Value, ...] | None:
-        """Return a key's values, None where there is no such key."""
-
-    def subkeys(self, key: str) -> tuple[str, ...]:
-        """Return the names of the keys below."""
-
-    def set(self, key: str, value: Value) -> None:
-        """Set a value; missing keys are made."""
-
-    def delete(self, key: str, name: str) -> None:
-        """Delete a value."""
-
-    def delete_key(self, key: str) -> None:
-        """Delete a key with everything below."""
-
-    def save(self) -> object:
-        """Make the changes last."""
+    from sakimori.endpoint.registry.access import Registry
 
 
 class Processes(Protocol):

@@ -47,8 +47,8 @@ class Tree:
     """The files below a root folder. `hook` is told each step of a write, for tests of crashes."""
 
     def __init__(self, root: Path, hook: Callable[[str], None] = lambda _step: None) -> None:
-        """Look below `root`; "/" is the live machine."""
-        self.root, self.hook = root, hook
+        """Look below `root`; "/" is the live machine. Raises OSError where there is no such folder."""
+        self.root, self.hook = root.resolve(strict=True), hook
 
     # Where things are
 
