@@ -149,6 +149,7 @@ class Cleaner:
     def undo(self, journal: Journal, now: datetime, *, force: bool = False) -> list[Undone]:
         """Undo a run, last deed first. What changed since is left and told, unless forced."""
         plan, progress = journal.plan(), journal.progress()
+        journal.write("undo-begin")
         self.keeper.recover()
         undone = list[Undone]()
         for at in sorted(progress.saved, reverse=True):

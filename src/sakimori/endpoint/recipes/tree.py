@@ -245,6 +245,34 @@ class Tree:
             os.close(handle)
 
 
+class NoTree(Tree):
+    """No files at all, where only a registry is looked at."""
+
+    def __init__(self) -> None:
+        """There is no root."""
+        self.hook = lambda _step: None
+
+    def resolve(self, path: str, *, fold: bool = False, last: bool = True) -> str | None:
+        """Nothing is anywhere."""
+        del path, fold, last
+        return None
+
+    def names(self, folder: str) -> list[str]:
+        """Nothing is in any folder."""
+        del folder
+        return []
+
+    def look(self, path: str) -> os.stat_result | None:
+        """Nothing is anywhere."""
+        del path
+        return None
+
+    def target(self, path: str) -> str | None:
+        """Nothing is a link."""
+        del path
+        return None
+
+
 def look_of(info: os.stat_result) -> Look:
     """Return what an edit keeps."""
     return Look(
