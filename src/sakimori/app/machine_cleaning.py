@@ -17,21 +17,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sakimori.app import deeds
+from sakimori.app import deeds, registries
 from sakimori.app.recipe_shelf import Chosen, chosen
 from sakimori.endpoint.recipes import Cleaner, Found, Journal, Plan, System, Tree, find
+from sakimori.endpoint.recipes.blobs import write_whole
 from sakimori.endpoint.recipes.processes import live_processes
 from sakimori.endpoint.recipes.system import live_units
 from sakimori.endpoint.recipes.tree import NoTree
-from sakimori.errors import ConfigError, PartFailedError, RefusedError, SourceError
+from sakimori.errors import ConfigError, EngineError, PartFailedError, RefusedError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sakimori.endpoint.recipes import Finding, Outcome, Progress, Undone
-    from sakimori.endpoint.registry.access import Registry
 
 FOLDER = "clean"  # in the store
+REG = "changes.reg"  # in a run's folder: what Windows has to import where exports were given
 _LIVE = Path("/")
 
 
@@ -71,13 +72,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was looked for, where, and what is there."""
+    """What was looked for, where, and what is there. `run` names the run that may follow."""
 
+    run: str
     place: Place
     chosen: tuple[Chosen, ...]
     found: Found
     system: System
+    begun: datetime
     seconds: float
+    definitions: str = ""  # version of those that are active
     left_out: tuple[str, ...] = ()  # recipes for another platform than this machine's
 
 
@@ -114,10 +118,14 @@ def now() -> datetime:
 
 def system_of(
     place: Place,
+    folder: Path,
     rules: Callable[[Path], frozenset[str]] | None = None,
     hook: Callable[[str], None] = lambda _step: None,
 ) -> System:
-    """Return the machine. Raises SourceError where its root or a hive cannot be read."""
+    """Return the machine. `folder` is the run's, for what is written about exports.
+
+    Raises SourceError where its root or a hive cannot be read.
+    """
     try:
         tree = Tree(place.root, hook) if place.root is not None else NoTree()
     except OSError as error:
@@ -126,18 +134,13 @@ def system_of(
         ) from error
     return System(
         files=tree,
-        registry=_registry(place),
+        registry=registries.opened(
+            place.hives, place.exports, folder / REG, live=place.live, now=now()
+        ),
         processes=live_processes() if place.live else None,
         units=live_units() if place.live else None,
         rules=rules,
     )
-
-
-def _registry(place: Place) -> Registry | None:
-    """Return the registry: hives, exports, or on live Windows its own; None where there is none."""
-    from sakimori.app import registries  # noqa: PLC0415 - slow to import
-
-    return registries.opened(place.hives, place.exports, live=place.live)
 
 
 def look(
@@ -153,12 +156,23 @@ def look(
     recipe that is not right, with its line.
     """
     began = now()
+    run = f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     picked = chosen(store, wanted)
-    system = system_of(place, rules)
+    system = system_of(place, store / FOLDER / run, rules)
     fitting = picked if wanted else tuple(c for c in picked if _fits(c, system))
     found = find((c.recipe for c in fitting), system)
     left_out = tuple(c.recipe.name for c in picked if c not in fitting)
-    return Looked(place, fitting, found, system, (now() - began).total_seconds(), left_out)
+    return Looked(
+        run=run,
+        place=place,
+        chosen=fitting,
+        found=found,
+        system=system,
+        begun=began,
+        seconds=(now() - began).total_seconds(),
+        definitions=_definitions(store),
+        left_out=left_out,
+    )
 
 
 def _fits(one: Chosen, system: System) -> bool:
@@ -166,13 +180,12 @@ def _fits(one: Chosen, system: System) -> bool:
     return windows or "linux" in one.recipe.platforms
 
 
-def clean(  # noqa: PLR0913 - what is asked for, and a hook for tests
+def clean(
     store: Path,
     looked: Looked,
     *,
     only: Iterable[str] = (),
     actor: str = "",
-    definitions: str = "",
     hook: Callable[[str], None] = lambda _step: None,
 ) -> Cleaned:
     """Do what was found and approved: all of it, or only findings with these ids.
@@ -187,19 +200,41 @@ def clean(  # noqa: PLR0913 - what is asked for, and a hook for tests
                 where=one.recipe.path,
                 hint="have it signed, and trust the key: sakimori recipe trust KEY.pub",
             )
-    begun = now()
     plan = Plan(
-        run=f"{begun:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
-        begun=begun,
+        run=looked.run,
+        begun=now(),
         actor=actor or _user(),
-        definitions=definitions,
+        definitions=looked.definitions,
         place=looked.place.as_plain(),
         recipes=tuple(one.as_plain() for one in looked.chosen),
         findings=_approved(looked.found.findings, frozenset(only)),
     )
     journal = Journal(store / FOLDER / plan.run)
     journal.begin(plan)
+    _keep_hives(looked, journal.folder / "hives")
     return _carry_out(store, Cleaner(looked.system, _keeper(store), hook), journal, plan)
+
+
+def _keep_hives(looked: Looked, folder: Path) -> None:
+    """Copy the hives as they are, before anything in them is changed. Raises EngineError."""
+    try:
+        for name, path in looked.place.hives.items():
+            folder.mkdir(mode=0o700, exist_ok=True)
+            write_whole(folder / name, path.read_bytes())
+    except OSError as error:
+        raise EngineError(
+            f"the hive cannot be kept: {error.strerror}",
+            where=str(folder),
+            hint="check free space; nothing was done",
+        ) from error
+
+
+def _definitions(store: Path) -> str:
+    """Return the version of the definitions in use, "" where there are none."""
+    from sakimori.endpoint.definitions.client import active  # noqa: PLC0415 - slow to import
+
+    found = active(store / "definitions")
+    return found.version if found else ""
 
 
 def _user() -> str:
@@ -247,7 +282,7 @@ def resume(store: Path, run: str) -> Cleaned:
     plan = journal.plan()
     if journal.progress().state == "done":
         raise RefusedError(f"run {run} is done", hint="start a new run: sakimori clean")
-    cleaner = Cleaner(system_of(Place.from_plain(plan.place)), _keeper(store))
+    cleaner = Cleaner(system_of(Place.from_plain(plan.place), journal.folder), _keeper(store))
     return _carry_out(store, cleaner, journal, plan)
 
 
@@ -255,7 +290,7 @@ def undo(store: Path, run: str, *, force: bool = False, actor: str = "") -> list
     """Undo a run, last deed first. What changed since is left as it is, unless forced."""
     journal = Journal.of(store / FOLDER, run)
     plan = journal.plan()
-    cleaner = Cleaner(system_of(Place.from_plain(plan.place)), _keeper(store))
+    cleaner = Cleaner(system_of(Place.from_plain(plan.place), journal.folder), _keeper(store))
     undone = cleaner.undo(journal, now(), force=force)
     bodies = [
         {"run": run, "where": u.finding.where, "what": u.act.word, "outcome": u.outcome}
@@ -283,6 +318,12 @@ def check_cleaned(cleaned: Cleaned) -> None:
             f"{len(cleaned.bad)} findings were not cleaned: {first.finding.where}: {first.reason}",
             hint="what changed meanwhile is left alone; look again",
         )
+
+
+def to_import(store: Path, run: str) -> list[Path]:
+    """Return the `.reg` file that a run wrote for Windows to import, if it did."""
+    path = store / FOLDER / run / REG
+    return [path] if path.exists() else []
 
 
 # What was done

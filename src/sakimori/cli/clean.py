@@ -46,6 +46,10 @@ def clean(  # noqa: PLR0913, PLR0917 - one parameter per option
         list[Path] | None,
         typer.Option("--reg", metavar="FILE", help="A .reg export; with --yes files are written that change it."),
     ] = None,
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option("--rules", metavar="PATH", help="Scan rules that recipes may ask for."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it. Without this, only look.")] = False,
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="ID", help="Do only this finding. Repeat for more.")
@@ -65,7 +69,7 @@ def clean(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:  # fmt: skip
     """Look for what recipes name. Nothing is changed without --yes, and clean-undo undoes it."""
     from sakimori.app import clean_contract as contract  # noqa: PLC0415 - slow to import
-    from sakimori.app import clean_rows  # noqa: PLC0415
+    from sakimori.app import clean_rows, scanning  # noqa: PLC0415
     from sakimori.app import machine_cleaning as cleaning  # noqa: PLC0415
 
     settings, folder, say = _asked(store, lang, config)
@@ -75,12 +79,15 @@ def clean(  # noqa: PLR0913, PLR0917 - one parameter per option
         cleaning.check_cleaned(done)
         return
     place = cleaning.place_of(root, hive or (), reg or ())
-    looked = cleaning.look(folder, place, recipe or ())
+    scanner = clean_rows.rules_by(rules, (), settings.machine) if rules else None
+    looked = cleaning.look(folder, place, recipe or (), rules=scanner)
     cleaned = cleaning.clean(folder, looked, only=only or (), actor=actor) if yes else None
     if tool_run is not None:
-        clean_rows.add(tool_run, settings.machine, looked, cleaned)
+        scanning.append_run(tool_run, clean_rows.run_of(looked, cleaned), settings.machine)
     _print(contract.clean(looked, cleaned), form, say)
     if cleaned is not None:
+        for path in cleaning.to_import(folder, cleaned.run):
+            out.say(say.tr("Import it in Windows: {path}", path=str(path)))
         cleaning.check_cleaned(cleaned)
 
 
