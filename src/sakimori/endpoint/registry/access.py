@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from sakimori.endpoint.registry.model import Key, Value
-from sakimori.endpoint.registry.names import exact, parent, upper
+from sakimori.endpoint.registry.names import exact, full, parent, upper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,22 +60,30 @@ class MemoryRegistry:
         for key in keys:
             self._put(key)
 
-    def keys(self) -> tuple[Key, ...]:
+    def add(self, key: Key) -> None:
+        """Put a whole key in; it replaces one of the same name."""
+        self._put(key)
+
+    def all_keys(self) -> tuple[Key, ...]:
         """Return every key as it is now, parents before children."""
         return tuple(self._keys[name] for name in sorted(self._keys, key=lambda n: n.split("\\")))
 
     def get(self, key: str, name: str) -> Value | None:
+        """See `Registry.get`."""
         wanted = upper(name)
         return next((v for v in self.values(key) or () if upper(v.name) == wanted), None)
 
     def values(self, key: str) -> tuple[Value, ...] | None:
+        """See `Registry.values`."""
         found = self._keys.get(exact(key))
         return found.values if found else None
 
     def subkeys(self, key: str) -> tuple[str, ...]:
+        """See `Registry.subkeys`."""
         return tuple(self._below.get(exact(key), {}).values())
 
     def set(self, key: str, value: Value) -> None:
+        """See `Registry.set`."""
         found = self._make(key)
         wanted = upper(value.name)
         values = list(found.values)
@@ -88,6 +96,7 @@ class MemoryRegistry:
         self._put(self._touched(found, tuple(values)))
 
     def delete(self, key: str, name: str) -> bool:
+        """See `Registry.delete`."""
         found, wanted = self._keys.get(exact(key)), upper(name)
         if found is None:
             return False
@@ -98,8 +107,9 @@ class MemoryRegistry:
         return True
 
     def delete_key(self, key: str) -> bool:
+        """See `Registry.delete_key`."""
         name = exact(key)
-        there = name in self._keys
+        there = name in self._keys or name in self._below
         for other in [n for n in self._keys if n == name or n.startswith(f"{name}\\")]:
             del self._keys[other]
         for other in [n for n in self._below if n == name or n.startswith(f"{name}\\")]:
@@ -124,6 +134,8 @@ class MemoryRegistry:
         return made
 
     def _put(self, key: Key) -> None:
-        name = exact(key.path)
+        name, spelt = exact(key.path), full(key.path)
         self._keys[name] = key
-        self._below.setdefault(parent(name), {})[name] = key.path.rpartition("\\")[2]
+        while name and name not in self._below.get(parent(name), {}):  # parents nobody listed, too
+            self._below.setdefault(parent(name), {})[name] = spelt.rpartition("\\")[2]
+            name, spelt = parent(name), parent(spelt)

@@ -38,6 +38,7 @@ _MOUNTS = {
     "CLASSES_ROOT": "HKCR",
     "CURRENT_USER": "HKCU",
 }
+_KEPT = "\u00b5\u0131\u017f"  # Unicode has capitals for these, Windows' table does not
 # Roots that are views of other keys.
 _VIEWS = {
     "HKCR": r"HKLM\SOFTWARE\Classes",
@@ -63,9 +64,14 @@ def canonical(key: str) -> str:
 
 def exact(key: str) -> str:
     r"""Return `canonical(key)` without joining control sets: two keys of one machine stay two."""
+    return upper(full(key))
+
+
+def full(key: str) -> str:
+    r"""Return `exact(key)` in the case it was written in: short root, views followed."""
     root, _, rest = _rooted(key).partition("\\")
     root = _VIEWS.get(root, root)
-    return upper(f"{root}\\{rest}" if rest else root)
+    return f"{root}\\{rest}" if rest else root
 
 
 def display(key: str) -> str:
@@ -82,7 +88,7 @@ def upper(name: str) -> str:
     """Return `name` in upper case as Windows compares it: no character becomes two."""
     if name.isascii():
         return name.upper()
-    return "".join(u if len(u := c.upper()) == 1 else c for c in name)
+    return "".join(u if len(u := c.upper()) == 1 and c not in _KEPT else c for c in name)
 
 
 def parent(key: str) -> str:

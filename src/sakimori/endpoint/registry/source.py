@@ -1,31 +1,43 @@
-"""What one source of registry keys gave, in one shape."""
+"""Where registry keys are read from: one function for each kind of source, all with one answer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sakimori.endpoint.registry.found import HiveRead, Problem
+from sakimori.endpoint.registry.hive import read_hive
+from sakimori.endpoint.registry.live import ROOTS
+from sakimori.endpoint.registry.live import read_live as _read_live
+from sakimori.endpoint.registry.reg_read import read_reg
+from sakimori.errors import SourceError
+
 if TYPE_CHECKING:
-    from sakimori.endpoint.registry.model import Key
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["HiveRead", "Problem", "read_any", "read_hive", "read_live", "read_reg"]
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What could not be read, or not trusted: `where` in the source (`path: cell 0x1020`), and why."""
+def read_any(path: Path, mount: str) -> HiveRead:
+    """Read a hive (as `mount`) or a `.reg` file (whose keys name their own place), by its first bytes.
 
-    where: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class HiveRead:
-    """Keys in the order of the source, parents first, and what is wrong with it.
-
-    `notes` are facts that are no fault, such as which transaction logs were applied. `deleted` are removals that a
-    `.reg` file asks for: (key, None) for a whole key, (key, name) for a value.
+    Raises SourceError, which names the file.
     """
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+    except OSError as error:
+        raise SourceError(
+            error.strerror or "cannot be read", where=str(path), hint="check the path"
+        ) from error
+    text = head.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"W\0i\0")) or (
+        head.upper() in (b"REGE", b"WIND")
+    )
+    return read_reg(path) if text else read_hive(path, mount)
 
-    keys: tuple[Key, ...]
-    problems: tuple[Problem, ...] = ()
-    notes: tuple[str, ...] = ()
-    deleted: tuple[tuple[str, str | None], ...] = ()
+
+def read_live(roots: Sequence[str] = ROOTS) -> HiveRead:
+    """Read the live registry. Raises RefusedError where this is no Windows."""
+    from sakimori.endpoint.registry.windows import api  # noqa: PLC0415 - ctypes, and Windows only
+
+    return _read_live(api(), roots)
