@@ -71,19 +71,20 @@ def load(
         hashes=sums,
         warnings=tuple(warnings),
     )
-    _refuse_nothing(definitions, [*yara, *lists], builtin=builtin)
+    if rules or hashes or not builtin:
+        _refuse_nothing(definitions, [*rules, *hashes], builtin=builtin)
     return definitions
 
 
-def _refuse_nothing(definitions: Definitions, given: Sequence[Source], *, builtin: bool) -> None:
-    """Raise when what was given holds not one rule or hash that can be used."""
+def _refuse_nothing(definitions: Definitions, given: Sequence[Path], *, builtin: bool) -> None:
+    """Raise when what was named holds not one rule or hash that can be used."""
     own = _sources.builtin().data.count(b"\nrule ") if builtin else 0
-    if definitions.rules > own or len(definitions.hashes) or (builtin and not given):
+    if definitions.rules > own or len(definitions.hashes):
         return
     first = definitions.warnings[0] if definitions.warnings else None
     raise SourceError(
         first.reason if first else "no rule and no hash is in what was named",
-        where=first.where if first else (given[0].path if given else ""),
+        where=first.where if first else ", ".join(map(str, given[:3])),
         hint="name .yar files, .hdb, .hsb or .ndb signatures, or lists of hashes",
     )
 

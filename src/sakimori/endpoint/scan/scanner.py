@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sakimori.endpoint.hits import Hit, Trouble
 from sakimori.endpoint.scan import _open
 from sakimori.endpoint.scan._names import told
-from sakimori.endpoint.unpack import Limits, Problem, kind_of, unpack
+from sakimori.endpoint.unpack import Limits, Problem, unpack
+from sakimori.endpoint.unpack._kind import TAIL, kind_of
 from sakimori.hostile import visible
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 32 * 1024 * 1024  # bytes; a larger file is mapped by YARA-X instead of read
 _CHUNK = 1024 * 1024
+_HEAD = 64 * 1024  # bytes by which a container is told
 LARGEST = 1024 * 1024 * 1024  # bytes of a file, unless settings say otherwise
 SECONDS = 60
 
@@ -79,6 +81,7 @@ class _Look:
     troubles: list[Trouble] = field(default_factory=list)
     bytes: int = 0
     lasting: bool = True
+    sha256: str = ""
     owner: int | None = None
     begun: float = field(default_factory=time.monotonic)
 
@@ -90,7 +93,10 @@ class _Look:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A file or member to be matched: in memory, or (`data` None) an open file."""
+    """A file or member to be matched: in memory, or (`data` None) an open file.
+
+    `head`: at least the first 64 KiB; the data itself where it is in memory, so that nothing is copied.
+    """
 
     name: str
     head: bytes
@@ -105,6 +111,13 @@ class _Piece:
         for part in self.parts():
             made.update(part)
         return made.digest()
+
+    def tail(self) -> bytes:
+        """Return the last bytes, in which the directory of a zip behind something else lies."""
+        if self.data is not None:
+            return self.data[-TAIL:]
+        os.lseek(self.opened, max(0, self.size - TAIL), os.SEEK_SET)
+        return os.read(self.opened, TAIL)
 
     def parts(self) -> Iterator[bytes]:
         """Yield the whole in parts."""
@@ -157,7 +170,7 @@ class Scanner:
             look.trouble(_open.why(error), lasting=False)
         except MemoryError:
             look.trouble("not enough memory", lasting=False)
-        return Looked(path=text, troubles=tuple(look.troubles), lasting=False)
+        return self._done(look, None, "")
 
     def _file(self, look: _Look, opened: int, stat: os.stat_result) -> Looked:
         size = stat.st_size
@@ -167,34 +180,33 @@ class Scanner:
         look.owner = getattr(stat, "st_uid", None)
         piece = _piece(look.path, opened, size)
         sha256 = self._match(look, piece)
-        if self.settings.unpacking and kind_of(piece.head, piece.size):
-            self._inside(look, piece)
+        self._inside(look, piece)
         if state_of(os.fstat(opened)) != state_of(stat):
             look.trouble("changed while it was looked at", lasting=False)
         return self._done(look, stat, sha256)
 
-    def _done(self, look: _Look, stat: os.stat_result, sha256: str) -> Looked:
+    def _done(self, look: _Look, stat: os.stat_result | None, sha256: str) -> Looked:
         return Looked(
-            path=look.path, size=stat.st_size, sha256=sha256, hits=tuple(look.hits),
-            troubles=tuple(look.troubles), bytes=look.bytes, lasting=look.lasting,
-            state=state_of(stat),
+            path=look.path, size=stat.st_size if stat else 0, sha256=sha256 or look.sha256,
+            hits=tuple(look.hits), troubles=tuple(look.troubles), bytes=look.bytes,
+            lasting=look.lasting, state=state_of(stat) if stat else None,
         )  # fmt: skip
 
     def data(self, name: str, data: bytes) -> Looked:
         """Look at bytes as if they were a file of this name."""
         look = _Look(name)
-        piece = _Piece(name, data[:4096], len(data), data)
+        piece = _Piece(name, data, len(data), data)
         sha256 = self._match(look, piece)
-        if self.settings.unpacking and kind_of(piece.head, piece.size):
-            self._inside(look, piece)
-        return Looked(path=name, size=len(data), sha256=sha256, hits=tuple(look.hits),
-                      troubles=tuple(look.troubles), bytes=look.bytes, lasting=look.lasting)  # fmt: skip
+        self._inside(look, piece)
+        return replace(self._done(look, None, sha256), size=len(data))
 
     def _inside(self, look: _Look, piece: _Piece) -> None:
-        """Look at the members of a container."""
+        """Look at the members, where the piece is a container."""
+        if not self.settings.unpacking or kind_of(piece.head, piece.size, piece.tail()) is None:
+            return
         from pathlib import Path  # noqa: PLC0415
 
-        source = piece.data if piece.data is not None else Path(look.path)
+        source = piece.data if piece.data is not None else Path(_name_of(piece, look.path))
         found = unpack(
             source,
             name=os.path.basename(look.path),  # noqa: PTH119 - a path of any bytes
@@ -210,9 +222,7 @@ class Scanner:
                 look.trouble(member.reason, member.member)
             else:
                 data = member.data
-                self._match(
-                    look, _Piece(member.name, data[:4096], len(data), data, member=member.name)
-                )
+                self._match(look, _Piece(member.name, data, len(data), data, member=member.name))
 
     def _match(self, look: _Look, piece: _Piece) -> str:
         """Match one piece by hashes and rules. Returns its SHA-256 where it was needed."""
@@ -223,6 +233,7 @@ class Scanner:
         if known or matched:
             sums.setdefault("sha256", piece.digest("sha256"))
         sha256 = sums["sha256"].hex() if "sha256" in sums else ""
+        look.sha256 = look.sha256 if piece.member is not None else sha256
         look.hits += [_of_hash(look.path, piece.member, sha256, one) for one in known]
         look.hits += [_of_rule(look.path, piece.member, sha256, *one) for one in matched]
         return sha256
@@ -294,8 +305,8 @@ def _owner(number: int | None) -> str:
 def _piece(path: str, opened: int, size: int) -> _Piece:
     if size <= _IN_MEMORY:
         data = _whole(opened, size)
-        return _Piece(path, data[:4096], len(data), data)
-    head = os.read(opened, 4096)
+        return _Piece(path, data, len(data), data)
+    head = os.read(opened, _HEAD)
     return _Piece(path, head, size, None, opened)
 
 
