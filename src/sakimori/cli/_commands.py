@@ -24,6 +24,7 @@ from sakimori.cli import (
     size,
     survival,
     tables,
+    verify_update,
     views,
 )
 
@@ -49,5 +50,6 @@ __all__ = [
     "size",
     "survival",
     "tables",
+    "verify_update",
     "views",
 ]

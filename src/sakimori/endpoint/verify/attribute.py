@@ -48,9 +48,23 @@ def attribute(changes: Sequence[Change], material: Material) -> list[Attribution
     """Return one attribution for each change, in their order."""
     updates = [index_of(m) for m in material.updates]
     installers = [index_of(m) for m in material.installers]
-    subjects = [subject_of(c, material.extra.get(n)) for n, c in enumerate(changes)]
+    times = _key_times(changes)
+    subjects = [
+        subject_of(c, {**times.get(_of_key(c), {}), **material.extra.get(n, {})})
+        for n, c in enumerate(changes)
+    ]
     first = [_one(s, updates, installers, material) for s in subjects]
     return follow(subjects, first, [*material.updates, *material.installers])
+
+
+def _key_times(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
+    """The last-write time of each registry key that moved: a value has no time of its own."""
+    moved = (c for c in changes if c.object == "registry" and c.name is None and c.after)
+    return {c.key: {"key_time": t} for c in moved if (t := (c.after or {}).get("key_time"))}
+
+
+def _of_key(change: Change) -> str:
+    return change.key if change.object == "registry" and change.name is not None else ""
 
 
 def _one(
@@ -97,9 +111,9 @@ def _in_time(subject: Subject, judgement: Judgement, index: Index) -> Judgement:
         return Judgement(
             judgement.outcome, (*judgement.notes, _note("in-window", subject, window, by))
         )
-    if subject.time is None or (
-        judgement.outcome is Outcome.MATCHES and subject.system_time is None
-    ):
+    # A key's time is that of its last change, which may be another value's.
+    own_time = subject.system_time is not None and subject.change.name is None
+    if subject.time is None or (judgement.outcome is Outcome.MATCHES and not own_time):
         return judgement
     note = Note("out-of-window", {"by": by, "time": _iso(subject.time)}, windows[0].where)
     return Judgement(Outcome.UNDECLARED, (note,))

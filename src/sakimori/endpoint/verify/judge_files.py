@@ -32,7 +32,7 @@ def _judge(subject: Subject, claim: FileClaim, by: str) -> Judgement:
         return _removal(subject, claim, by)
     if claim.follows:
         return Judgement(Outcome.FOLLOWS, (_note("follows-declared", claim, by),))
-    checks = list(_checks(claim, subject.there))
+    checks = list(_checks(claim, subject.there, subject.layers))
     wrong = [check for check in checks if check[1] != check[2]]
     if wrong:
         what, declared, there = wrong[0]
@@ -66,7 +66,7 @@ def _agreeing(subject: Subject, claim: FileClaim, by: str, same: list[str]) -> J
     return Judgement(Outcome.NAMED, (_note("named", claim, by),))
 
 
-def _checks(claim: FileClaim, there: Any) -> Iterator[tuple[str, Any, Any]]:
+def _checks(claim: FileClaim, there: Any, layers: frozenset[str]) -> Iterator[tuple[str, Any, Any]]:
     """Give what both sides know: what, declared, there."""
     for kind in ("sha512", "sha256", "sha1", "md5"):
         if kind in claim.hashes and there.get(kind):
@@ -75,13 +75,14 @@ def _checks(claim: FileClaim, there: Any) -> Iterator[tuple[str, Any, Any]]:
         yield "size", claim.size, there["size"]
     if claim.version and there.get("version"):
         yield "version", _version(claim.version), _version(str(there["version"]))
-    if claim.target and there.get("target"):
-        yield "target", claim.target, there["target"]
+    target = there.get("linked_to") or there.get("target")
+    if claim.target and target:
+        yield "target", claim.target, target
     mode = _mode(there.get("mode"))
     if claim.mode is not None and mode is not None and claim.kind != "link":
         yield "mode", f"{claim.mode:04o}", f"{mode:04o}"
     owner = there.get("owner")
-    if claim.owner and isinstance(owner, str) and not owner.isdigit():
+    if claim.owner and "owner" in layers and isinstance(owner, str) and not owner.isdigit():
         yield "owner", claim.owner, owner.partition(":")[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from sakimori.endpoint.verify.model import Judgement, Note, Outcome
@@ -80,6 +81,10 @@ def _value(subject: Subject, claim: RegistryClaim, by: str) -> Judgement:
 
 def _data(subject: Subject, claim: RegistryClaim, by: str) -> Judgement:
     raw = _raw(subject)
+    if whole := (subject.there or {}).get(
+        "sha256"
+    ):  # a long value: the change shows its beginning only
+        raw = next((d for d in claim.data if hashlib.sha256(d).hexdigest() == whole), raw)
     if claim.data and raw is not None:
         if raw in claim.data:
             return Judgement(Outcome.MATCHES, (_note("reg-match", claim, by),))
@@ -96,7 +101,12 @@ def _data(subject: Subject, claim: RegistryClaim, by: str) -> Judgement:
 def _unterminated(subject: Subject) -> bool:
     """Whether a text is there without its terminating NUL."""
     there, raw = subject.there or {}, _raw(subject)
-    return bool(raw) and there.get("type") in TEXTS and not (raw or b"").endswith(b"\0\0")
+    return (
+        bool(raw)
+        and there.get("type") in TEXTS
+        and "sha256" not in there
+        and not (raw or b"").endswith(b"\0\0")
+    )
 
 
 def _raw(subject: Subject) -> bytes | None:

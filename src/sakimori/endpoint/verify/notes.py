@@ -84,3 +84,14 @@ WORDS: dict[str, str] = {
     "users": "users",
     "others": "such objects",
 }
+
+OBJECT_WORDS: dict[str, str] = {
+    "registry": "registry",
+    "file": "file",
+    "package": "package",
+    "service": "service",
+    "job": "scheduled job",
+    "user": "user",
+    "socket": "socket",
+    "module": "kernel module",
+}
