@@ -115,7 +115,7 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "export", "findings", "hosts", "hunt", "import", "intel import", "intel list",
         "lake compact", "lake retain", "lake verify", "letter", "notices", "notify", "plan",
         "simulate", "sinkhole check", "sinkhole config", "sinkhole run", "size", "spam-days",
-        "sql", "survival", "tables", "visits",
+        "sql", "study", "survival", "tables", "verify-update", "visits",
     ]  # fmt: skip
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LEVEL = 0.05
 LEAST = 2.0  # a ratio that would matter: below it, even the interval's end is no tie worth the name
 FEWEST = 5  # machines with and without the exposure, and symptoms, below which nothing is concluded
+UNRESOLVED = ("inseparable", "perhaps-explained", "together")
 _MOST_RIVALS = 6  # exposures that strata are formed of at once
 
 Name = tuple[str, str]
@@ -110,6 +111,8 @@ def _exposure(
     verdict, notes = _verdict(whole, p_holm, pooled, adjusted)
     if verdict == "tied":
         verdict, notes = _separable(known, name, others, adjusted)
+    if late and not whole.a:
+        verdict, notes = "not tied", []  # the remark "all-late" says why
     return Exposure(
         kind=name[0], name=name[1], overall=whole, strata=tuple(strata), ratio=risk_ratio(whole),
         pooled=pooled, fisher_p=fisher(whole), p_value=exact(tables), p_holm=p_holm, homogeneity_p=same,
@@ -175,11 +178,15 @@ def _remarks(whole: Table, pooled: Ratio | None, same: float | None, late: int) 
 
 
 def _answer(found: Sequence[Exposure]) -> str:
+    """Over all: a kind, several, neither where no tie shows, or cannot tell.
+
+    It cannot be told where ties could not be taken apart, or nothing had enough machines.
+    """
     tied = {one.kind for one in found if one.verdict == "tied"}
     if len(tied) > 1:
         return "several"
     if tied:
         return next(iter(tied))
-    if found and all(one.verdict == "not tied" for one in found):
-        return "neither"
-    return "cannot tell"
+    open_ties = any(note.code in UNRESOLVED for one in found for note in one.notes)
+    few = all(any(note.code == "few" for note in one.notes) for one in found)
+    return "cannot tell" if open_ties or few else "neither"

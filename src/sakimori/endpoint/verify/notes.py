@@ -32,7 +32,7 @@ NOTES: dict[str, str] = {
     "reg-acl-undeclared": "{by} declares values of this key, but no change of its permissions",
     "reg-others": "{by} declares other values of this key, not this one",
     # not a word about it
-    "cannot": "{by} is a list that cannot say anything about {subject}",
+    "cannot": "{by} is a list that says nothing about {subject}",
     "complete": "{by} says that it lists every change of {subject}, and this one is not in it: it could not"
     " have made it",
     "undeclared": "{by} does not declare this change",
@@ -86,7 +86,7 @@ WORDS: dict[str, str] = {
 }
 
 OBJECT_WORDS: dict[str, str] = {
-    "registry": "registry",
+    "registry": "registry keys and values",
     "file": "file",
     "package": "package",
     "service": "service",

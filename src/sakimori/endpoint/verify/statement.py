@@ -15,6 +15,7 @@ from sakimori.endpoint.verify.words import joined, named, word
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from sakimori.endpoint.changes import Change
     from sakimori.endpoint.verify.result import Account, Verification
     from sakimori.i18n import Translator
 
@@ -40,7 +41,10 @@ def _changed(found: Verification, say: Translator) -> Iterator[str]:
         return
     kinds = Counter(change.object for change in found.changes)
     listed = joined(
-        (say.tr("{count} {kind}", count=n, kind=say.tr(OBJECT_WORDS[k])) for k, n in kinds.items()),
+        (
+            say.tr("{kind}: {count}", count=n, kind=say.tr(OBJECT_WORDS[k]))
+            for k, n in kinds.items()
+        ),
         say,
     )
     yield say.tr(
@@ -63,7 +67,7 @@ def _findings(found: Verification, say: Translator) -> Iterator[str]:
                          if _ended(change.after) else
                          say.tr("- {name}: the text is the same, but its terminating NUL is missing.", name=name))  # fmt: skip
         elif change.object == "registry" and {"acl", "owner"} & set(change.layers):
-            lines.append(say.tr("- {name}: its permissions or owner were changed.", name=name))
+            lines.append(_permissions(change, name, say))
         if one.to == "family" and change.name is not None:
             text = (change.after or {}).get("text")
             lines.append(say.tr("- {name}: holds what the family {family} sets ({text}).", name=name,
@@ -71,6 +75,15 @@ def _findings(found: Verification, say: Translator) -> Iterator[str]:
     yield from lines[: 2 * _MOST]
     if len(lines) > 2 * _MOST:
         yield say.tr("- and {count} more", count=len(lines) - 2 * _MOST)
+
+
+def _permissions(change: Change, name: str, say: Translator) -> str:
+    before, after = change.before or {}, change.after or {}
+    part = next(
+        (p for p in ("dacl", "owner", "group", "sacl") if before.get(p) != after.get(p)), "dacl"
+    )
+    return say.tr("- {name}: its permissions or owner were changed, from {before} to {after}.", name=name,
+                  before=before.get(part), after=after.get(part))  # fmt: skip
 
 
 def _ended(after: object) -> bool:
@@ -135,9 +148,8 @@ def _cleared(account: Account, found: Verification, say: Translator) -> Iterator
         yield say.tr(
             "{update} declares no change to the permissions of any registry key.", update=name
         )
-    touched = {
-        about for n in account.silent if (about := _about(found, n)) not in manifest.declares
-    }
+    known = {*manifest.declares, "acl"}  # of permissions the sentence before has told
+    touched = {about for n in account.silent if (about := _about(found, n)) not in known}
     if touched:
         listed = joined((word(one, say) for one in sorted(touched)), say)
         yield say.tr("Its list says nothing at all about {subjects}: about these it cannot tell.",
