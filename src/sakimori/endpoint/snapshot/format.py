@@ -49,11 +49,17 @@ class Written(NamedTuple):
     size: int
 
 
+def aside_of(path: Path) -> Path:
+    """Return a new name beside a snapshot's, for the time until it is whole."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+
+
 def write_snapshot(
     path: Path,
     header: Header,
     records: Iterable[Record],
     finish: Callable[[], tuple[Iterable[Scope], Iterable[Gap]]],
+    aside: Path | None = None,
 ) -> Written:
     """Write a snapshot aside and rename it. `records` come sorted by place.
 
@@ -61,7 +67,7 @@ def write_snapshot(
     SourceError where the path can be no file, EngineError when the disk refuses; a file that was there
     stays as it was.
     """
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    aside = aside or aside_of(path)
     try:
         with aside.open("xb") as file:
             count = _write(file, header, records, finish)

@@ -44,12 +44,13 @@ _LAYER: dict[str, dict[str, str]] = {
 }
 
 
-def layers(kind: str, before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
-    """Return in which layers two states differ, in the order of LAYERS; empty: in none that counts.
+def layers(one: Record, other: Record) -> tuple[str, ...]:
+    """Return in which layers two records of one place differ, in the order of LAYERS; empty: in none that counts.
 
     Attributes that either side does not know (None) are not compared. "time" is told only where
     nothing else differs: whatever changes a thing moves its time too, and the states carry both times.
     """
+    kind, before, after = one.object, one.state, other.state
     table = _LAYER.get(kind, {})
     found = {
         table.get(name, "bytes")
@@ -57,11 +58,16 @@ def layers(kind: str, before: dict[str, Any], after: dict[str, Any]) -> tuple[st
         if _differ(before, after, name)
     }
     found.discard("")
-    if kind == "registry" and "bytes" in found and _same_text(before, after):
+    if (
+        kind == "registry"
+        and one.name is not None
+        and "bytes" in found
+        and _same_text(before, after)
+    ):
         found.remove("bytes")
         found.add("terminator")
-    if len(found) > 1:
-        found.discard("time")
+    if len(found) > 1 or one.name is not None:
+        found.discard("time")  # a value has no time of its own: it carries its key's
     return tuple(one for one in LAYERS if one in found)
 
 
@@ -72,6 +78,7 @@ def _differ(before: dict[str, Any], after: dict[str, Any], name: str) -> bool:
 
 
 def _same_text(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether two states are values of a text type whose text is the same."""
     if before["type"] not in TEXT_TYPES or after["type"] not in TEXT_TYPES:
         return False
     return _unended(before["data"]) == _unended(after["data"])

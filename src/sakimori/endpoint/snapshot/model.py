@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sakimori.endpoint.changes import OBJECTS
-from sakimori.endpoint.snapshot.names import canonical
+from sakimori.endpoint.snapshot.names import canonical, upper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -108,7 +108,7 @@ def place(record: Record) -> Place:
     """
     key, name = record.key, record.name or ""
     if record.object == "registry":
-        key, name = canonical(key), canonical(name)
+        key, name = canonical(key), upper(name)
         order = key.replace("\\", "\0")
     else:
         order = key.replace("/", "\0")
@@ -151,13 +151,27 @@ def parse(line: bytes) -> Record:
 
 
 def _is_record(value: dict[str, Any]) -> bool:
-    name = value.get("name", 0)
+    name, state = value.get("name", 0), value.get("state")
     return (
         (name is None or isinstance(name, str))
         and value.get("object") in OBJECTS
         and isinstance(value.get("key"), str)
-        and isinstance(value.get("state"), dict)
+        and isinstance(state, dict)
+        and (value["object"] != "registry" or _is_registry(name, state))
     )
+
+
+def _is_registry(name: str | None, state: dict[str, Any]) -> bool:
+    if name is None:
+        return "key_time" in state
+    return type(state.get("type")) is int and _is_hexadecimal(state.get("data"))
+
+
+def _is_hexadecimal(data: Any) -> bool:
+    try:
+        return isinstance(data, str) and len(bytes.fromhex(data)) * 2 == len(data)
+    except ValueError:
+        return False
 
 
 def in_memory(
