@@ -65,7 +65,7 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("endpoint/verify/words.py", "OBJECT_WORDS[change.object]"): OBJECT_WORDS,
     ("endpoint/verify/statement.py", "OBJECT_WORDS[k]"): OBJECT_WORDS,
     ("app/verifying.py", "OBJECT_WORDS[scope.object]"): OBJECT_WORDS,
-    ("app/verifying.py", "OBJECT_WORDS[kind]"): OBJECT_WORDS,
+    ("app/verifying.py", "OBJECT_WORDS[one.object]"): OBJECT_WORDS,
     ("endpoint/study/words.py", "NOTES[note.code]"): STUDY_NOTES,
     ("endpoint/study/words.py", "NOTES[code]"): STUDY_NOTES,
     ("endpoint/study/words.py", "VERDICT_WORDS[one.verdict]"): STUDY_VERDICTS,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sakimori.endpoint.snapshot import diff, read_snapshot
+from sakimori.endpoint.snapshot import compare, read_snapshot
 from sakimori.endpoint.verify import words
 from sakimori.endpoint.verify.actions import read_actions
 from sakimori.endpoint.verify.attribute import Material
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from sakimori.endpoint.changes import Change
     from sakimori.endpoint.snapshot import Snapshot
+    from sakimori.endpoint.snapshot.diff import NotCompared
     from sakimori.endpoint.verify.actions._record import Action
     from sakimori.endpoint.verify.families import FamilyFacts
     from sakimori.endpoint.verify.model import Aside, Manifest
@@ -61,6 +62,7 @@ class Told:
     found: Verification
     a: Snapshot
     b: Snapshot
+    not_compared: tuple[NotCompared, ...]
     aside: tuple[Aside, ...]
 
 
@@ -76,14 +78,15 @@ def run(inputs: Inputs) -> Told:
     installers = [read_manifest(_source(path, zone)) for path in inputs.logs]
     actions, aside = _actions(inputs.actions, zone)
     a, b = read_snapshot(inputs.before), read_snapshot(inputs.after)
-    changes = diff(a, b)
+    difference = compare(a, b)
+    changes = difference.changes
     material = Material(
         updates=updates, installers=installers, families=_families(inputs.recipes), actions=actions,
         span=(_taken(a), _taken(b)), extra=_digests(changes, [*updates, *installers], inputs.root, b),
     )  # fmt: skip
     names = (str(inputs.before), str(inputs.after))
     found = verify(changes, material, names, _untouched(changes, a, b))
-    return Told(found, a, b, tuple(aside))
+    return Told(found, a, b, difference.not_compared, tuple(aside))
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -270,11 +273,9 @@ def remarks(told: Told, say: Translator) -> Iterator[str]:
         if snapshot.gaps:
             yield say.tr("{count} objects could not be read when {path} was taken, and were not compared.",
                          count=len(snapshot.gaps), path=path)  # fmt: skip
-    taken = [{s.object for s in one.scopes if not s.reason} for one in (told.a, told.b)]
-    for kind in sorted(taken[0] ^ taken[1]):
-        yield say.tr(
-            "Only one of the snapshots holds this kind: {kind}.", kind=say.tr(OBJECT_WORDS[kind])
-        )
+    for one in told.not_compared:
+        yield say.tr("Not compared, because only one of the snapshots looked there: {kind}: {count}.",
+                     kind=say.tr(OBJECT_WORDS[one.object]), count=one.records)  # fmt: skip
     if told.aside:
         yield say.tr("{count} lines of the logs of actions were left out: unreadable, untimed, or no"
                      " person's.", count=len(told.aside))  # fmt: skip

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Kept by package managers about every run; file_key form. Scripts that dpkg will run are not among them.
 _RECORDS = re.compile(
-    r"^(?:var/lib/dpkg/(?:status|status-old|available|available-old|diversions|statoverride|lock\S*|"
+    r"^(?:var/lib/dpkg(?:/info|/updates|/triggers)?|var/lib/dpkg/(?:status|status-old|available|available-old|diversions|statoverride|lock\S*|"
     r"triggers/\S+|updates/\S*|info/format|arch)|var/log/(?:dpkg\.log|apt/\S+|dnf\S*\.log|yum\.log|"
     r"alternatives\.log)|var/lib/apt/extended_states|var/cache/apt/\S+|var/cache/debconf/\S+|"
     r"var/lib/rpm/\S+|usr/lib/sysimage/rpm/\S+|var/lib/dnf/\S+)$"
@@ -69,7 +69,8 @@ def _record(
         cause = next(iter(packages.values()))
     if cause is None:
         return one
-    return _put(one, cause.to, cause.by, Note("follows-records", {"by": cause.by}))
+    note = Note("follows-records", {"by": cause.by})
+    return Attribution(to=cause.to, by=cause.by, notes=(note,), judged=one.judged)
 
 
 def _inside(subjects: Sequence[Subject]) -> dict[tuple[str, str], list[int]]:

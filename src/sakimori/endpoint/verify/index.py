@@ -31,7 +31,9 @@ class Index:
     bare: dict[str, list[FileClaim]] = field(default_factory=lambda: defaultdict(list))
     globs: list[tuple[str, FileClaim]] = field(default_factory=list)
     registry: dict[str, list[RegistryClaim]] = field(default_factory=lambda: defaultdict(list))
-    objects: dict[tuple[str, str], ObjectClaim] = field(default_factory=dict)
+    objects: dict[tuple[str, str], list[ObjectClaim]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     above: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
 
@@ -42,13 +44,13 @@ class Index:
             found = [claim for glob, claim in self.globs if fnmatchcase(subject.key, glob)]
         return found or self.bare.get(subject.base, [])
 
-    def object_of(self, subject: Subject) -> ObjectClaim | None:
-        """Return the claim about a package, service, job or user."""
+    def objects_of(self, subject: Subject) -> list[ObjectClaim]:
+        """Return the claims about a package, service, job or user: a log may hold several acts on one."""
         kind = subject.change.object
         for name in (subject.change.key, subject.key, subject.key.removesuffix(".service")):
             if found := self.objects.get((kind, name.lower())):
                 return found
-        return None
+        return []
 
 
 def index_of(manifest: Manifest) -> Index:
@@ -62,9 +64,9 @@ def index_of(manifest: Manifest) -> Index:
             index.above |= _ancestors(entry.key, "\\")
     for one in manifest.objects:
         name = package_name(one.name) if one.object == "package" else one.name
-        index.objects.setdefault((one.object, name.lower()), one)
+        index.objects[one.object, name.lower()].append(one)
         if name.endswith(".service"):
-            index.objects.setdefault((one.object, name.removesuffix(".service").lower()), one)
+            index.objects[one.object, name.removesuffix(".service").lower()].append(one)
     return index
 
 

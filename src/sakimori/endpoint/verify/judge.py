@@ -10,6 +10,7 @@ from sakimori.endpoint.verify.model import Judgement, Note, Outcome
 
 if TYPE_CHECKING:
     from sakimori.endpoint.verify.index import Index
+    from sakimori.endpoint.verify.model import ObjectClaim
     from sakimori.endpoint.verify.subject import Subject
 
 
@@ -47,17 +48,21 @@ def _folder(subject: Subject, index: Index) -> Judgement | None:
 
 
 def _object(subject: Subject, index: Index) -> Judgement | None:
-    claim = index.object_of(subject)
-    if claim is None:
-        return None
+    claims = index.objects_of(subject)
     by = index.manifest.name
+    judged = [_one_object(subject, claim, by, alone=len(claims) == 1) for claim in claims]
+    return max(judged, key=lambda j: j.outcome, default=None)
+
+
+def _one_object(subject: Subject, claim: ObjectClaim, by: str, *, alone: bool) -> Judgement:
+    """One act on an object. Of several, the version before need not be that of the first snapshot."""
     there = subject.there
     if claim.version == "" or there is None:
         if claim.version == "" and there is None:
             return Judgement(Outcome.MATCHES, (Note("removal", {"by": by}, claim.where),))
         code = "gone" if there is None else "still-there"
         return Judgement(Outcome.DIFFERS, (Note(code, {"by": by}, claim.where),))
-    before = (subject.change.before or {}).get("version")
+    before = (subject.change.before or {}).get("version") if alone else None
     checks = [("version", claim.version, there.get("version")), ("before", claim.before, before)]
     known = [(w, d, t) for w, d, t in checks if d is not None and t is not None]
     for what, declared, found in known:

@@ -75,7 +75,7 @@ def _checks(claim: FileClaim, there: Any, layers: frozenset[str]) -> Iterator[tu
         yield "size", claim.size, there["size"]
     if claim.version and there.get("version"):
         yield "version", _version(claim.version), _version(str(there["version"]))
-    target = there.get("linked_to") or there.get("target")
+    target = there.get("target")
     if claim.target and target:
         yield "target", claim.target, target
     mode = _mode(there.get("mode"))

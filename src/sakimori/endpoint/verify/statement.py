@@ -144,7 +144,7 @@ def _cleared(account: Account, found: Verification, say: Translator) -> Iterator
     if account.could_not:
         yield say.tr("{update} says that it lists everything of these kinds; it could not have made {count} of"
                      " the changes.", update=name, count=len(account.could_not))  # fmt: skip
-    if not any(claim.security for claim in manifest.registry):
+    if _speaks_of_registry(account, found) and not any(c.security for c in manifest.registry):
         yield say.tr(
             "{update} declares no change to the permissions of any registry key.", update=name
         )
@@ -154,6 +154,12 @@ def _cleared(account: Account, found: Verification, say: Translator) -> Iterator
         listed = joined((word(one, say) for one in sorted(touched)), say)
         yield say.tr("Its list says nothing at all about {subjects}: about these it cannot tell.",
                      subjects=listed)  # fmt: skip
+
+
+def _speaks_of_registry(account: Account, found: Verification) -> bool:
+    """Whether the registry plays a part at all: a Debian package need not be cleared of it."""
+    changed = any(change.object == "registry" for change in found.changes)
+    return changed or bool(found.watched) or "registry" in account.manifest.declares
 
 
 def _about(found: Verification, number: int) -> str:

@@ -39,7 +39,7 @@ def recognises(source: Source) -> bool:
 
 def read(source: Source) -> Manifest:
     """Read every run; one without times that can be read comes aside."""
-    claims: dict[str, ObjectClaim] = {}
+    claims: list[ObjectClaim] = []
     windows: list[Window] = []
     aside: list[Aside] = []
     for number, fields in _runs(source.text):
@@ -57,12 +57,13 @@ def read(source: Source) -> Manifest:
                 start=start, end=max(start, end), title=title + by, where=where, packages=packages
             )
         )
+    names = list(dict.fromkeys(claim.name for claim in claims))
     if not claims:
         raise SourceError("no package was changed", where=str(source.path), hint="the right log?")
     return Manifest(
-        name=name_of(list(claims)), source=str(source.path), format=NAME,
-        declares=frozenset({"packages", "files"}), objects=tuple(claims.values()),
-        files=tuple(owned(source, list(claims))), windows=tuple(windows), aside=tuple(aside),
+        name=name_of(names), source=str(source.path), format=NAME,
+        declares=frozenset({"packages", "files"}), objects=tuple(claims),
+        files=tuple(owned(source, names)), windows=tuple(windows), aside=tuple(aside),
     )  # fmt: skip
 
 
@@ -79,19 +80,20 @@ def _runs(text: str) -> Iterator[tuple[int, dict[str, str]]]:
             fields = {}
 
 
-def _packages(
-    fields: dict[str, str], where: str, claims: dict[str, ObjectClaim]
-) -> tuple[str, ...]:
+def _packages(fields: dict[str, str], where: str, claims: list[ObjectClaim]) -> tuple[str, ...]:
     named: list[str] = []
     for act in _ACTS:
         for name, inside in _PACKAGE.findall(fields.get(act, "")):
             versions = [v.strip() for v in inside.split(",") if v.strip() not in ("automatic", "")]
             first, last = (versions[0], versions[-1]) if versions else (None, None)
-            known = claims.get(name)
-            before = known.before if known else first if act in ("Upgrade", "Downgrade") else None
-            claims[name] = ObjectClaim(
-                object="package", name=name, where=where, before=before,
-                version="" if act in ("Remove", "Purge") else last,
-            )  # fmt: skip
+            claims.append(
+                ObjectClaim(
+                    object="package",
+                    name=name,
+                    where=where,
+                    before=first if act in ("Upgrade", "Downgrade") else None,
+                    version="" if act in ("Remove", "Purge") else last,
+                )
+            )
             named.append(name)
     return tuple(named)

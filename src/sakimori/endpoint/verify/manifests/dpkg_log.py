@@ -42,7 +42,7 @@ def recognises(source: Source) -> bool:
 
 def read(source: Source) -> Manifest:
     """Read acts and their windows; a line that is none of dpkg's comes aside."""
-    claims: dict[str, ObjectClaim] = {}
+    claims: list[ObjectClaim] = []
     aside: list[Aside] = []
     windows: list[Window] = []
     for number, line in enumerate(source.text.splitlines(), 1):
@@ -54,6 +54,7 @@ def read(source: Source) -> Manifest:
             continue
         acted = _act(found[2], found[3].split(), source.at(number), claims)
         _extend(windows, time, source.at(number), acted)
+    packages = list(dict.fromkeys(claim.name for claim in claims))
     if not claims:
         raise SourceError(
             "no package was installed, upgraded or removed",
@@ -61,9 +62,9 @@ def read(source: Source) -> Manifest:
             hint="the right log?",
         )
     return Manifest(
-        name=name_of(list(claims)), source=str(source.path), format=NAME,
-        declares=frozenset({"packages", "files"}), objects=tuple(claims.values()),
-        files=tuple(owned(source, list(claims))), windows=tuple(windows), aside=tuple(aside),
+        name=name_of(packages), source=str(source.path), format=NAME,
+        declares=frozenset({"packages", "files"}), objects=tuple(claims),
+        files=tuple(owned(source, packages)), windows=tuple(windows), aside=tuple(aside),
     )  # fmt: skip
 
 
@@ -73,16 +74,14 @@ def name_of(packages: list[str]) -> str:
     return ", ".join(names[:3]) + (f" (+{len(names) - 3})" if len(names) > 3 else "")
 
 
-def _act(act: str, words: list[str], where: str, claims: dict[str, ObjectClaim]) -> str:
+def _act(act: str, words: list[str], where: str, claims: list[ObjectClaim]) -> str:
     if act not in _ACTS or len(words) < 3:
         return ""
     package, before, after = words[0], words[1], words[2]
-    removed = act in ("remove", "purge")
-    known = claims.get(package)
-    first = known.before if known else None if before == "<none>" else before
-    version = "" if removed else after
-    claims[package] = ObjectClaim(
-        object="package", name=package, where=where, version=version, before=first
+    version = "" if act in ("remove", "purge") else after
+    first = None if before == "<none>" else before
+    claims.append(
+        ObjectClaim(object="package", name=package, where=where, version=version, before=first)
     )
     return package
 
