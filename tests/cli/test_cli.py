@@ -114,6 +114,8 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "evidence new-key", "evidence seal", "evidence stamp", "evidence verify", "explain",
         "export", "findings", "hosts", "hunt", "import", "intel import", "intel list",
         "lake compact", "lake retain", "lake verify", "letter", "notices", "notify", "plan",
+        "quarantine add", "quarantine check", "quarantine delete", "quarantine export",
+        "quarantine list", "quarantine recover", "quarantine restore", "quarantine show",
         "simulate", "sinkhole check", "sinkhole config", "sinkhole run", "size", "spam-days",
         "sql", "study", "survival", "tables", "verify-update", "visits",
     ]  # fmt: skip
