@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from sakimori.app.family_facts import load_facts, shipped_facts
 from sakimori.endpoint.snapshot import compare, read_snapshot
 from sakimori.endpoint.verify import words
 from sakimori.endpoint.verify.actions import read_actions
 from sakimori.endpoint.verify.attribute import Material
-from sakimori.endpoint.verify.families import shipped
 from sakimori.endpoint.verify.manifests import read_manifest
 from sakimori.endpoint.verify.manifests._source import Source
 from sakimori.endpoint.verify.names import file_key
@@ -84,7 +84,7 @@ def run(inputs: Inputs) -> Told:
         updates=updates, installers=installers, families=_families(inputs.recipes), actions=actions,
         span=(_taken(a), _taken(b)), extra=_digests(changes, [*updates, *installers], inputs.root, b),
     )  # fmt: skip
-    names = (str(inputs.before), str(inputs.after))
+    names = (_named(inputs.before, a), _named(inputs.after, b))
     found = verify(changes, material, names, _untouched(changes, a, b))
     return Told(found, a, b, difference.not_compared, tuple(aside))
 
@@ -119,9 +119,7 @@ def _actions(paths: Sequence[Path], zone: ZoneInfo) -> tuple[list[Action], list[
 
 
 def _families(recipes: Sequence[Path]) -> list[FamilyFacts]:
-    if recipes:
-        raise ConfigError("recipes cannot be read yet", hint="leave --recipes out")
-    return list(shipped())
+    return [*load_facts(recipes), *shipped_facts()]
 
 
 def _taken(snapshot: Snapshot) -> datetime | None:
@@ -130,6 +128,11 @@ def _taken(snapshot: Snapshot) -> datetime | None:
     except (TypeError, ValueError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _named(path: Path, snapshot: Snapshot) -> str:
+    taken = _taken(snapshot)
+    return f"{path.name} ({taken:%Y-%m-%d %H:%M:%SZ})" if taken else path.name
 
 
 def _digests(
@@ -271,11 +274,11 @@ def remarks(told: Told, say: Translator) -> Iterator[str]:
                 yield say.tr("Not taken in {path}: {kind} ({reason}).", path=path,
                              kind=say.tr(OBJECT_WORDS[scope.object]), reason=scope.reason)  # fmt: skip
         if snapshot.gaps:
-            yield say.tr("{count} objects could not be read when {path} was taken, and were not compared.",
+            yield say.tr("Objects that could not be read when {path} was taken, and were not compared: {count}.",
                          count=len(snapshot.gaps), path=path)  # fmt: skip
     for one in told.not_compared:
         yield say.tr("Not compared, because only one of the snapshots looked there: {kind}: {count}.",
                      kind=say.tr(OBJECT_WORDS[one.object]), count=one.records)  # fmt: skip
     if told.aside:
-        yield say.tr("{count} lines of the logs of actions were left out: unreadable, untimed, or no"
-                     " person's.", count=len(told.aside))  # fmt: skip
+        yield say.tr("Lines of the logs of actions that were left out, for they are unreadable, untimed or"
+                     " no person's: {count}.", count=len(told.aside))  # fmt: skip

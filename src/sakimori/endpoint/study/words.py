@@ -23,8 +23,8 @@ NOTES: dict[str, str] = {
     "together": "among machines alike in {others} at once, the tie cannot be told any more",
     "corrected": "a cell of the table is empty: a half was added to every cell",
     "differs-by-stratum": "the ratio differs between operating systems (p = {p}): one number does not fit all",
-    "late": "on {count} machines the symptom is older than it; there it cannot be the cause and counts as"
-    " absent",
+    "late": "machines whose symptom is older than it, where it cannot be the cause and counts as"
+    " absent: {count}",
     "all-late": "no machine had it before the symptom: it is ruled out as the cause where days are known",
     "ignored": "columns that are neither known nor of yes and no were left out: {columns}",
     "empty-is-none": "{column} is empty on some machines and never says none: empty was taken for none",

@@ -48,7 +48,7 @@ def _changed(found: Verification, say: Translator) -> Iterator[str]:
         say,
     )
     yield say.tr(
-        "Between {a} and {b} there are {count} changes ({kinds}).",
+        "Changes between {a} and {b}: {count} ({kinds}).",
         a=a,
         b=b,
         count=total,
@@ -111,7 +111,7 @@ def _weak(found: Verification, account: Account, say: Translator) -> Iterator[st
     weak = [n for n in account.could
             if any(note.code in ("named", "reg-named") for note in found.attributions[n].notes)]  # fmt: skip
     if weak:
-        yield say.tr("Of these, {count} are known by name alone: their content could not be compared.",
+        yield say.tr("Of these, known by name alone, because their content could not be compared: {count}.",
                      count=len(weak))  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def _cleared(account: Account, found: Verification, say: Translator) -> Iterator
     outside = len(found.changes) - len(account.could)
     if outside:
         yield say.tr(
-            "None of the {count} other changes is what {update} declares.",
+            "Other changes: {count}. None of them is what {update} declares.",
             count=outside,
             update=name,
         )
@@ -181,21 +181,18 @@ def _by_others(found: Verification, say: Translator) -> Iterator[str]:
         if to == "update":
             continue
         if to == "installer":
-            yield say.tr(
-                "{count} changes are put down to the installer of {by}:", count=count, by=by
-            )
+            yield say.tr("Put down to the installer of {by}: {count}.", count=count, by=by)
         elif to == "family":
             yield say.tr(
-                "{count} changes are those that the family {by} is known to make:",
+                "Known to be made by the family {by}: {count}.",
                 count=count,
                 by=by,
             )
         elif to == "person":
-            yield say.tr("{count} changes are in a log as acts of {by}:", count=count, by=by)
+            yield say.tr("In a log as acts of {by}: {count}.", count=count, by=by)
         else:
             yield say.tr(
-                "{count} changes remain unknown: nothing that was given explains them. Unknown does not"
-                " mean malicious.",
+                "Unknown: {count}. Nothing that was given explains these; unknown does not mean malicious.",
                 count=count,
             )
         yield from _list(found, numbers, say)
@@ -217,7 +214,7 @@ def _limits(found: Verification, say: Translator) -> Iterator[str]:
     aside = sum(len(m.aside) for m in (*(a.manifest for a in found.accounts), *found.installers))
     if aside:
         yield say.tr(
-            "{count} rows of the manifests and logs could not be read and count for nothing.",
+            "Rows of the manifests and logs that could not be read and count for nothing: {count}.",
             count=aside,
         )
     yield say.tr("What came and went between the snapshots left no trace in them. Time alone attributes"
