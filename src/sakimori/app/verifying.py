@@ -127,7 +127,7 @@ def _taken(snapshot: Snapshot) -> datetime | None:
         found = datetime.fromisoformat(snapshot.header.taken)
     except (TypeError, ValueError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _named(path: Path, snapshot: Snapshot) -> str:
