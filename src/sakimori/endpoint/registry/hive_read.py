@@ -122,25 +122,28 @@ class _Walk:
             return b""
 
     def _security(self, offset: int, cell: int) -> bytes:
-        """Return a descriptor's bytes; b"" when the key has none or it cannot be reached, which is told."""
+        """Return a descriptor's bytes; b"" when the key has none that can be reached, which is told."""
         found = self.securities.get(cell)
         if found is None:
-            found = b""
             try:
-                start, end = self.cells.cell(cell)
-                mark, size = self.cells.data[start : start + 2], end - start
-                if mark != b"sk" or size < 20:
-                    raise CellError(f"cell 0x{cell:x} holds no security but {mark.hex()}")
-                wanted = int.from_bytes(self.cells.data[start + 16 : start + 20], "little")
-                if wanted > size - 20:
-                    self.cells.tell(cell, f"security of {wanted} bytes, {size - 20} are there")
-                wanted = min(wanted, size - 20)
-                self.cells.spend(wanted)
-                found = self.cells.data[start + 20 : start + 20 + wanted]
+                found = self._descriptor(cell)
             except CellError as error:
                 self.cells.tell(offset, f"no security: {error}")
+                found = b""
             self.securities[cell] = found
         return found
+
+    def _descriptor(self, cell: int) -> bytes:
+        start, end = self.cells.cell(cell)
+        mark, room = self.cells.data[start : start + 2], end - start - 20
+        if mark != b"sk" or room < 0:
+            raise CellError(f"cell 0x{cell:x} holds no security but {mark.hex()}")
+        size = int.from_bytes(self.cells.data[start + 16 : start + 20], "little")
+        if size > room:
+            self.cells.tell(cell, f"security of {size} bytes, {room} are there")
+            size = room
+        self.cells.spend(size)
+        return self.cells.data[start + 20 : start + 20 + size]
 
     def _children(self, raw: _Raw, offset: int, path: str) -> list[tuple[int, _Raw]]:
         count, listed = raw.subkeys
@@ -154,10 +157,7 @@ class _Walk:
         found: list[tuple[int, _Raw]] = []
         for child in offsets:
             try:
-                if child in self.keys:
-                    raise CellError(f"key 0x{child:x} is listed a second time")
-                self.keys.add(child)
-                below = self._key(child)
+                below = self._key(self._claim(child))
             except CellError as error:
                 self.cells.tell(offset, f"below {visible(path, 80) or 'the root'}: {error}")
                 continue
@@ -166,6 +166,12 @@ class _Walk:
             found.append((child, below))
         self._check_names(found, offset, path)
         return found
+
+    def _claim(self, child: int) -> int:
+        if child in self.keys:
+            raise CellError(f"key 0x{child:x} is listed a second time")
+        self.keys.add(child)
+        return child
 
     def _check_names(self, found: list[tuple[int, _Raw]], offset: int, path: str) -> None:
         names = [upper(below.node.name) for _, below in found]

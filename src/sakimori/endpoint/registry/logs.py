@@ -16,7 +16,7 @@ from sakimori.endpoint.registry.hive_write import checksum
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_SEED = (0x884DEF82, 0xC5554E7A)
+_SEED = (0x7A4E55C5, 0x82EF4D88)
 _ALL = 0xFFFFFFFF
 _OLD, _NEW = (1, 2), 6  # file types of logs
 
@@ -62,6 +62,8 @@ def recover(data: bytes, logs: Sequence[tuple[str, bytes]], where: str) -> Recov
     usable: list[tuple[str, bytes]] = []
     problems: list[Problem] = []
     for name, log in logs:
+        if not log:  # LOG2 often is, and LOG beside the two
+            continue
         if reason := _unusable(log):
             problems.append(Problem(name, reason))
         else:
@@ -71,15 +73,17 @@ def recover(data: bytes, logs: Sequence[tuple[str, bytes]], where: str) -> Recov
     if notes:
         struct.pack_into("<I", hive, 508, checksum(hive))
         return Recovered(bytes(hive), clean=True, notes=tuple(notes), problems=tuple(problems))
-    told = "no transaction log fits" if logs else "no transaction log is beside it"
+    told = (
+        "no transaction log fits"
+        if any(log for _, log in logs)
+        else "no transaction log is beside it"
+    )
     problems.append(Problem(where, f"{why}, and {told}: last changes may be missing or torn"))
     return Recovered(data, clean=False, problems=tuple(problems))
 
 
 def _unusable(log: bytes) -> str:
     """Say why a log cannot be used; "" when it can."""
-    if not log:
-        return "empty"
     if len(log) < 1024 or log[:4] != b"regf":
         return "no transaction log"
     if checksum(log) != int.from_bytes(log[508:512], "little"):
@@ -102,8 +106,9 @@ def _apply(
     if new:
         return _apply_new(hive, new, problems, broken=broken)
     for name, log in logs:
-        stamp = hive[4096 + 20 : 4096 + 28] if broken else hive[12:20]
-        if log[12:20] != stamp:
+        # Windows asks the first bin where the base block is broken; eight equal bytes of a broken one do as well.
+        stamps = (hive[12:20], hive[4116:4124] if broken else b"")
+        if log[12:20] not in stamps:
             problems.append(Problem(name, "of another time than the hive: not applied"))
             continue
         pages = _old_pages(log)
@@ -141,7 +146,8 @@ def _apply_new(
         hive[:512] = read[0][1][:512]
         struct.pack_into("<I", hive, 28, 0)
     expected = int.from_bytes(hive[8:12], "little")
-    notes = []
+    notes: list[str] = []
+    notes_old: list[str] = []
     for name, _, entries in read:
         applied = 0
         for entry in entries:
@@ -152,9 +158,14 @@ def _apply_new(
                 expected, applied = expected + 1, applied + 1
         if applied:
             notes.append(f"{name}: {applied} entries applied, to sequence {expected - 1}")
+        elif entries and entries[-1].sequence < expected:
+            notes_old.append(
+                f"{name}: holds older changes only (to sequence {entries[-1].sequence})"
+            )
         else:
-            problems.append(Problem(name, f"no entry with sequence {expected}: not applied"))
-    return notes
+            first = f"begins with {entries[0].sequence}" if entries else "holds no whole entry"
+            problems.append(Problem(name, f"{first}, sequence {expected} is wanted: not applied"))
+    return notes + notes_old if notes else []
 
 
 def _entries(log: bytes) -> Iterator[_Entry]:
