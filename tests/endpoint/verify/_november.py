@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sakimori.app.snapshotting import Asked, take
 from sakimori.endpoint.registry.hive_build import build_hive
+from sakimori.endpoint.registry.hive import read_hive
 from sakimori.endpoint.registry.model import Key, Value
+from sakimori.endpoint.snapshot import write_snapshot
+from sakimori.endpoint.snapshot.model import Header, Scope, place
+from sakimori.endpoint.snapshot.registry import records_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +75,7 @@ CASES: dict[str, tuple[Key, ...]] = {
 
 
 def snapshots(folder: Path, case: str) -> tuple[Path, Path]:
-    """Return the snapshots before and after, taken from built hives as a user takes them."""
+    """Return the snapshots before and after, taken from built hives as `snapshot take --hive` takes them."""
     return (
         _taken(folder, "before", (winlogon(), drivers()), BEFORE),
         _taken(folder, case, CASES[case], AFTER.replace(hour=12)),
@@ -82,6 +85,9 @@ def snapshots(folder: Path, case: str) -> tuple[Path, Path]:
 def _taken(folder: Path, name: str, keys: tuple[Key, ...], now: datetime) -> Path:
     hive = folder / f"{name}.hive"
     hive.write_bytes(build_hive(keys))
+    records = [one for read in read_hive(hive, "SOFTWARE").keys for one in records_of(read)]
     out = folder / f"{name}.snap"
-    take(Asked(hives=(("SOFTWARE", hive),), only=("registry",)), out, now=now, machine="xp")
+    header = Header(tool="test", machine="xp", taken=now.isoformat())
+    scopes = [Scope("registry", ("HKLM\\SOFTWARE",))]
+    write_snapshot(out, header, sorted(records, key=place), lambda: (scopes, []))
     return out
