@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sakimori.endpoint.registry.hive_build import build_hive
 from sakimori.endpoint.registry.hive import read_hive
+from sakimori.endpoint.registry.hive_build import build_hive
 from sakimori.endpoint.registry.model import Key, Value
 from sakimori.endpoint.snapshot import write_snapshot
 from sakimori.endpoint.snapshot.model import Header, Scope, place
@@ -39,7 +39,9 @@ def text(value: str) -> bytes:
     return (value + "\0").encode("utf-16-le")
 
 
-def key(path: str, values: tuple[Value, ...] = (), when: datetime = BEFORE, dacl: str = OURS) -> Key:
+def key(
+    path: str, values: tuple[Value, ...] = (), when: datetime = BEFORE, dacl: str = OURS
+) -> Key:
     return Key(path, when, "BA", "SY", dacl, None, values)
 
 
@@ -55,7 +57,10 @@ def update() -> Key:
 
 def winlogon(*, ended: bool = True, dacl: str = OURS) -> Key:
     shell = text("Explorer.exe") if ended else "Explorer.exe".encode("utf-16-le")
-    values = (Value("Shell", 1, shell), Value("Userinit", 1, text(r"C:\WINDOWS\system32\userinit.exe,")))
+    values = (
+        Value("Shell", 1, shell),
+        Value("Userinit", 1, text(r"C:\WINDOWS\system32\userinit.exe,")),
+    )
     return key(WINLOGON, values, BEFORE if ended and dacl == OURS else AFTER, dacl)
 
 

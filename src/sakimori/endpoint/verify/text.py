@@ -30,7 +30,9 @@ def decoded(data: bytes) -> str:
             return data.decode("utf-16-le", "replace")
         if head[0::2].count(0) > 0.6 * half:
             return data.decode("utf-16-be", "replace")
-    for encoding in ("utf-8-sig", "cp932"):
+    # Accents of Western text lie at 0xC0 and above; Japanese begins most characters at 0x81 to 0x9F.
+    japanese = any(0x81 <= byte <= 0x9F for byte in data)
+    for encoding in ("utf-8-sig", "cp932") if japanese else ("utf-8-sig",):
         try:
             return data.decode(encoding)
         except UnicodeDecodeError:
