@@ -43,7 +43,7 @@ def _silence(subject: Subject, index: Index) -> Note:
 def _folder(subject: Subject, index: Index) -> Judgement | None:
     """A folder that came and that declared files need."""
     if "added" in subject.layers and {subject.key, subject.folded} & index.folders:
-        return Judgement(Outcome.FOLLOWS, (Note("reg-below", {"by": index.manifest.name}),))
+        return Judgement(Outcome.FOLLOWS, (Note("below", {"by": index.manifest.name}),))
     return None
 
 

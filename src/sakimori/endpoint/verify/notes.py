@@ -26,6 +26,7 @@ NOTES: dict[str, str] = {
     "reg-missing": "{by} declares that this value is set, but it is gone",
     "reg-key": "{by} declares this key",
     "reg-below": "{by} declares something below this key, which needs it",
+    "below": "{by} declares something in this folder, which needs it",
     "reg-acl": "{by} declares these permissions of the key",
     "reg-acl-differs": "{by} declares other permissions of the key: declared is {declared}, there is"
     " {there}",
