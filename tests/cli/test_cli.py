@@ -120,6 +120,7 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "sql", "survival", "tables", "visits",
         "simulate", "sinkhole check", "sinkhole config", "sinkhole run", "size", "snapshot diff",
         "snapshot show", "snapshot take", "spam-days", "sql", "survival", "tables", "visits",
+        "sql", "study", "survival", "tables", "verify-update", "visits",
     ]  # fmt: skip
 
 

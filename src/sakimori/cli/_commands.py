@@ -29,8 +29,10 @@ from sakimori.cli import (
     sinkhole,
     size,
     snapshot,
+    study,
     survival,
     tables,
+    verify_update,
     views,
 )
 
@@ -61,7 +63,9 @@ __all__ = [
     "sinkhole",
     "size",
     "snapshot",
+    "study",
     "survival",
     "tables",
+    "verify_update",
     "views",
 ]
