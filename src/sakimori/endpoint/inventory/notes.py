@@ -40,5 +40,11 @@ NOTES = {
     "packages-left": "{count} packages are not counted: they are removed or half installed.",
     "keys": "{count} signing keys are not counted, though rpm lists them.",
     "lines-left": "{count} lines could not be read.",
+    "sbom-no-os": "The document names no operating system.",
+    "sbom-systems": "The document names {count} operating systems: the first is shown.",
+    "purl-broken": "{count} package URLs are broken and left out.",
+    "unnamed": "{count} entries have no name and are not counted.",
+    "osquery-removed": "{count} rows are left out: a differential log says that they are gone.",
+    "osquery-unknown": "{count} rows are of no table that an inventory reads.",
     "no-updates": "The file says nothing about updates.",
 }

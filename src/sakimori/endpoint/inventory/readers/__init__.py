@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from sakimori.endpoint.inventory.readers import (
+    cyclonedx,
     dism,
     dpkg,
     hotfixes,
     offered,
     os_release,
+    osquery,
     properties,
     rpm,
+    spdx,
     systeminfo,
 )
 
@@ -39,7 +42,7 @@ class Reader(Protocol):
 
 # The first that recognises a file reads it: those whose marks are surest come first.
 BUILTIN: tuple[Reader, ...] = (
-    hotfixes, offered, systeminfo, properties, dism, os_release, dpkg, rpm,
+    cyclonedx, spdx, osquery, hotfixes, offered, systeminfo, properties, dism, os_release, dpkg, rpm,
 )  # fmt: skip
 
 
