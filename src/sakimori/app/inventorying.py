@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sakimori.endpoint.inventory import live
 from sakimori.endpoint.inventory.collect import read_file
+from sakimori.endpoint.inventory.merge import merged
 from sakimori.endpoint.inventory.notes import NOTES
+from sakimori.endpoint.inventory.readers import hive
 from sakimori.errors import SakimoriError, SourceError
 from sakimori.i18n import Translator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sakimori.endpoint.inventory.record import Product, Record, Update
@@ -48,12 +53,37 @@ def take(job: Job) -> Taken:
     """Read all that the job names. A source that cannot be read is in `errors`; the rest is read."""
     records: list[Record] = []
     errors: list[SakimoriError] = []
-    for path in job.files:
+    for work in _works(job):
         try:
-            records += read_file(path)
+            records += work()
         except SourceError as error:
             errors.append(error)
-    return Taken(tuple(records), tuple(errors))
+    return Taken(merged(records) if job.merge else tuple(records), tuple(errors))
+
+
+def _works(job: Job) -> list[Callable[[], list[Record]]]:
+    """One piece of work per source; this machine where no source is named."""
+    works: list[Callable[[], list[Record]]] = [partial(read_file, path) for path in job.files]
+    if job.root is not None:
+        works.append(partial(_image, job.root))
+    if job.hives:
+        works.append(partial(_hives, dict(job.hives)))
+    return works or [lambda: [live.this_machine(live.facts())]]
+
+
+def _image(root: Path) -> list[Record]:
+    try:
+        return [live.image(root, hive.read_named)]
+    except OSError as error:
+        raise SourceError(error.strerror or str(error), where=str(root)) from error
+
+
+def _hives(named: dict[str, Path]) -> list[Record]:
+    told = hive.read_named(named)
+    if told is None:
+        where = " + ".join(map(str, named.values()))
+        raise SourceError("no system, product or update is in these hives", where=where)
+    return [told]
 
 
 def as_objects(records: tuple[Record, ...]) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ _SAMPLE = 65_536  # bytes that are looked at to decide
 _PREFIX = re.compile(
     rb"(?s)\A[\x09\x0a\x0d\x20-\x7e]{1,400}?(?=(?:[\x09\x0a\x0d\x20-\x7e]\x00){6})"
 )
+_COLON = re.compile(r"[:\uff1a]")
 _LETTERS = ("Lu", "Ll", "Lo", "Lt", "Lm")
 
 
@@ -88,9 +89,8 @@ def _narrow(data: bytes) -> Decoded | None:
         pass
     if _junk(data[:_SAMPLE]):
         return None
-    codec = max(CODE_PAGES, key=lambda c: _score(data[:_SAMPLE], c))
+    codec, labelled = _best(data[:_SAMPLE])
     text = data.decode(codec, "replace")
-    labelled = _labels(data[:_SAMPLE].decode(codec, "replace"))
     how = "encoding-labels" if labelled else "encoding-letters"
     return Decoded(text, CODE_PAGES[codec], how, text.count("\ufffd"))
 
@@ -101,20 +101,26 @@ def _junk(sample: bytes) -> bool:
     return control > max(2, len(sample) // 500)
 
 
-def _score(sample: bytes, codec: str) -> tuple[float, float]:
-    """How well a code page fits: labels that it reads, then letters less what no letter is."""
-    text = sample.decode(codec, "replace")
-    return float(_labels(text)), _plausible(text)
+def _best(sample: bytes) -> tuple[str, int]:
+    """The code page that reads most labels, by letters where several do; and how many it reads."""
+    texts = {codec: sample.decode(codec, "replace") for codec in CODE_PAGES}
+    labels = {codec: _labels(text) for codec, text in texts.items()}
+    most = max(labels.values())
+    return max(
+        (codec for codec in CODE_PAGES if labels[codec] == most),
+        key=lambda codec: _plausible(texts[codec]),
+    ), most
 
 
 def _labels(text: str) -> int:
     """Count labels with a character beyond ASCII: only these tell code pages apart."""
-    found = 0
-    for line in text.splitlines():
-        label = re.split(r"[:\uff1a]", line, maxsplit=1)[0]
-        if not label.isascii() and normal(label) in meanings():
-            found += 1
-    return found
+    return sum(
+        normal(label) in meanings()
+        for line in text.splitlines()
+        if not line.isascii()
+        for label in (line.strip('"').split('","') if line[0] == '"' else _COLON.split(line, 1)[:1])
+        if not label.isascii()
+    )
 
 
 def _plausible(text: str) -> float:

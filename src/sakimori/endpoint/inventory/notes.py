@@ -46,5 +46,13 @@ NOTES = {
     "unnamed": "{count} entries have no name and are not counted.",
     "osquery-removed": "{count} rows are left out: a differential log says that they are gone.",
     "osquery-unknown": "{count} rows are of no table that an inventory reads.",
+    "hidden": "{count} entries are not counted as products: parts of others, or without a name.",
+    "problems": "{count} places of the registry could not be read; the first: {first}",
+    "merged-machine": "{sources}: one machine, because they name the same.",
+    "merged-file": "{sources}: one machine, because the names of the files say so.",
+    "conflict": "They differ in {what}: '{first}' is shown, another says '{others}'.",
+    "program-failed": "{name} ended with code {ended}: its packages are missing.",
+    "no-packages": "No package manager that is known answered.",
+    "rpm-database": "The RPM database is not read: give the list of 'rpm --root DIR -qa' as a file.",
     "no-updates": "The file says nothing about updates.",
 }

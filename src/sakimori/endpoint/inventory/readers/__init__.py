@@ -8,6 +8,7 @@ from sakimori.endpoint.inventory.readers import (
     cyclonedx,
     dism,
     dpkg,
+    hive,
     hotfixes,
     offered,
     os_release,
@@ -42,7 +43,7 @@ class Reader(Protocol):
 
 # The first that recognises a file reads it: those whose marks are surest come first.
 BUILTIN: tuple[Reader, ...] = (
-    cyclonedx, spdx, osquery, hotfixes, offered, systeminfo, properties, dism, os_release, dpkg, rpm,
+    hive, cyclonedx, spdx, osquery, hotfixes, offered, systeminfo, properties, dism, os_release, dpkg, rpm,
 )  # fmt: skip
 
 

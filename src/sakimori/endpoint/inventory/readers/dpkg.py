@@ -10,7 +10,7 @@ from sakimori.endpoint.inventory.purl import purl
 from sakimori.endpoint.inventory.record import Product, Record, note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from sakimori.endpoint.inventory.source import Source
 
@@ -38,18 +38,19 @@ def sniff(source: Source) -> bool:
     return rows > 0 and rows * 2 >= len(lines) - 6
 
 
-def read(source: Source) -> list[Record]:
-    """Return one record; packages that are removed or half installed are counted apart."""
+def read(source: Source, distribution: str = "") -> list[Record]:
+    """Return one record; packages that are removed or half installed are counted apart.
+
+    `distribution` is the namespace of package URLs where it is known; else the packages tell it.
+    """
     text = source.text
     stanzas = bool(_STATUS.search(source.head))
     rows = list(_stanzas(text) if stanzas else _lines(text))
-    distribution = linux.distribution_of(text[:4_000_000])
-    return [record(source.name, rows, distribution, source)]
+    known = distribution or linux.distribution_of(text[:4_000_000])
+    return [_record(rows, known, source)]
 
 
-def record(name: str, rows: Iterable[Row], distribution: str, source: Source) -> Record:
-    """Return the record of rows; `distribution` is the namespace of their package URLs."""
-    rows = list(rows)
+def _record(rows: list[Row], distribution: str, source: Source) -> Record:
     products = tuple(
         Product(
             name=package,
@@ -66,7 +67,7 @@ def record(name: str, rows: Iterable[Row], distribution: str, source: Source) ->
     architecture = linux.commonest([p.architecture for p in products])
     left = sum(not row[4] for row in rows)
     return Record(
-        source=name,
+        source=source.name,
         reader=NAME,
         architecture=architecture,
         encoding=source.encoding,

@@ -40,8 +40,11 @@ def sniff(source: Source) -> bool:
     return known > 0 and known * 2 >= len(lines)
 
 
-def read(source: Source) -> list[Record]:
-    """Return one record; signing keys, which rpm lists as packages, are counted apart."""
+def read(source: Source, distribution: str = "") -> list[Record]:
+    """Return one record; signing keys, which rpm lists as packages, are counted apart.
+
+    `distribution` is the namespace of package URLs where it is known; else the releases tell it.
+    """
     rows, keys, left = [], 0, 0
     for line in source.text.splitlines():
         row = _row(line.strip())
@@ -51,7 +54,7 @@ def read(source: Source) -> list[Record]:
             keys += 1
         else:
             rows.append(row)
-    distribution = linux.distribution_of("\n".join(f"{row[1]}." for row in rows))
+    distribution = distribution or linux.distribution_of("\n".join(f"{row[1]}." for row in rows))
     products = tuple(_products(rows, distribution))
     architecture = linux.commonest([p.architecture for p in products])
     return [
