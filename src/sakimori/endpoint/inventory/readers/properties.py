@@ -45,7 +45,7 @@ def read(source: Source) -> list[Record]:
     release = windows.release_of(name, build)
     architecture = windows.architecture_of(_of(found, "type"))
     updates = kb.unique(
-        u for part in re.split(r"[{},;\s]+", _of(found, "hotfixes")) if (u := kb.update_of(part))
+        u for part in re.split(r"[{},;.\s]+", _of(found, "hotfixes")) if (u := kb.update_of(part))
     )
     listed = bool(_of(found, "hotfixes"))
     pack = re.search(r"\d+", _of(found, "pack"))

@@ -29,6 +29,7 @@ _NEVRA = re.compile(
 _BARE = re.compile(
     r"^(?P<name>[A-Za-z0-9_][\w.+-]*)-(?P<version>\d[\w.+~^]*)-(?P<release>[\w+~^]*\.\w[\w.+~^]*)\s*$"
 )
+_KEY = re.compile(r"^(?P<name>gpg-pubkey)-(?P<version>[0-9a-f]{8})-(?P<release>[0-9a-f]{8})")
 _CELLS = re.compile(rf"^(?:\d+:)?[\w.+~^-]+$|^(?:{_ARCH})$")
 _SPLIT = re.compile(r"[\t|;,]")
 
@@ -93,7 +94,7 @@ def _products(rows: list[tuple[str, str, str]], distribution: str) -> Iterator[P
 
 def _row(line: str) -> tuple[str, str, str] | None:
     """Return (name, version-release, processor) of a line; None where it is none."""
-    found = _NEVRA.match(line) or _BARE.match(line)
+    found = _NEVRA.match(line) or _KEY.match(line) or _BARE.match(line)
     if found is not None:
         arch = found.groupdict().get("arch") or ""
         version = f"{found['version']}-{found['release']}"
@@ -104,8 +105,8 @@ def _row(line: str) -> tuple[str, str, str] | None:
 
 def _of_cells(cells: list[str]) -> tuple[str, str, str] | None:
     """Cells of a --qf: name, then epoch or version, then release, and a processor somewhere."""
-    at = next((i for i, cell in enumerate(cells) if re.fullmatch(_ARCH, cell)), None)
-    if at is None or at < 2:
+    at = next((i for i in range(len(cells) - 1, 1, -1) if re.fullmatch(_ARCH, cells[i])), None)
+    if at is None:
         return None
     name, numbers = cells[0], cells[1:at]
     if len(numbers) > 1 and re.fullmatch(r"\d+|\(none\)", numbers[0]) and len(numbers) == 3:
