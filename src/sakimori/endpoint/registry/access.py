@@ -65,17 +65,21 @@ class MemoryRegistry:
         return tuple(self._keys[name] for name in sorted(self._keys, key=lambda n: n.split("\\")))
 
     def get(self, key: str, name: str) -> Value | None:
+        """See `Registry.get`."""
         wanted = upper(name)
         return next((v for v in self.values(key) or () if upper(v.name) == wanted), None)
 
     def values(self, key: str) -> tuple[Value, ...] | None:
+        """See `Registry.values`."""
         found = self._keys.get(exact(key))
         return found.values if found else None
 
     def subkeys(self, key: str) -> tuple[str, ...]:
+        """See `Registry.subkeys`."""
         return tuple(self._below.get(exact(key), {}).values())
 
     def set(self, key: str, value: Value) -> None:
+        """See `Registry.set`."""
         found = self._make(key)
         wanted = upper(value.name)
         values = list(found.values)
@@ -88,6 +92,7 @@ class MemoryRegistry:
         self._put(self._touched(found, tuple(values)))
 
     def delete(self, key: str, name: str) -> bool:
+        """See `Registry.delete`."""
         found, wanted = self._keys.get(exact(key)), upper(name)
         if found is None:
             return False
@@ -98,6 +103,7 @@ class MemoryRegistry:
         return True
 
     def delete_key(self, key: str) -> bool:
+        """See `Registry.delete_key`."""
         name = exact(key)
         there = name in self._keys
         for other in [n for n in self._keys if n == name or n.startswith(f"{name}\\")]:

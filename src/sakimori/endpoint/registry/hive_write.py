@@ -103,7 +103,8 @@ class _Space:
 
 def _fill(space: _Space, root: Node) -> int:
     """Lay out every cell; return the root's."""
-    nodes, parents, cells = [root], [_NONE], []
+    nodes, parents = [root], [_NONE]
+    cells: list[int] = []
     for node in nodes:  # grows while we walk: breadth first
         parents.extend([len(cells)] * len(node.children))
         nodes.extend(node.children)

@@ -38,6 +38,7 @@ _MOUNTS = {
     "CLASSES_ROOT": "HKCR",
     "CURRENT_USER": "HKCU",
 }
+_KEPT = "\u00b5\u0131\u017f"  # Unicode has capitals for these, Windows' table does not
 # Roots that are views of other keys.
 _VIEWS = {
     "HKCR": r"HKLM\SOFTWARE\Classes",
@@ -82,7 +83,7 @@ def upper(name: str) -> str:
     """Return `name` in upper case as Windows compares it: no character becomes two."""
     if name.isascii():
         return name.upper()
-    return "".join(u if len(u := c.upper()) == 1 else c for c in name)
+    return "".join(u if len(u := c.upper()) == 1 and c not in _KEPT else c for c in name)
 
 
 def parent(key: str) -> str:
