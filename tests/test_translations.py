@@ -17,6 +17,7 @@ import sakimori
 from sakimori import detectors
 from sakimori.app import results, sizing, telling
 from sakimori.config import LANGUAGES
+from sakimori.endpoint.inventory.notes import NOTES as INVENTORY_NOTES
 from sakimori.i18n import Translator
 from sakimori.takedown.effect.notes import NOTES
 from sakimori.takedown.effect.survival import SURVIVAL_NOTES
@@ -54,6 +55,7 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("app/sizing.py", "DEFINITIONS[name]"): DEFINITIONS,
     ("app/sizing.py", "part.method"): METHODS,
     ("app/sizing.py", "note.message"): SIZE_NOTES,
+    ("app/inventorying.py", "NOTES[n.code]"): INVENTORY_NOTES,
     ("app/results.py", "self.message"): {
         "no host": results.NO_HOST,
         "relative": results.RELATIVE,

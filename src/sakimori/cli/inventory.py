@@ -48,7 +48,7 @@ def inventory(  # noqa: PLR0913, PLR0917 - one parameter per option
     taken = inventorying.take(job)
     if form is Format.json:
         out.print_json(inventorying.as_objects(taken.records))
-    else:
+    elif taken.records:
         out.print_rows(inventorying.as_rows(taken.records), form, inventorying.COLUMNS)
         for line in inventorying.assumptions(taken.records, settings.lang):
             out.say(line)

@@ -56,7 +56,8 @@ def decode(data: bytes) -> Decoded | None:
         return Decoded(prefix[0].decode("ascii") + "\n" + rest.text, rest.encoding, rest.how)
     wide = _wide(data[:_SAMPLE])
     if wide:
-        return _known(data, *wide, "encoding-nul")
+        read = _known(data, *wide, "encoding-nul")
+        return None if _junk(read.text[:_SAMPLE].encode("utf-8", "replace")) else read
     if b"\0" in data[:_SAMPLE]:
         return None
     return _narrow(data)

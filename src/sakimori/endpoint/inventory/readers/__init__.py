@@ -14,6 +14,7 @@ from sakimori.endpoint.inventory.readers import (
     os_release,
     osquery,
     properties,
+    reg,
     rpm,
     spdx,
     systeminfo,
@@ -43,7 +44,7 @@ class Reader(Protocol):
 
 # The first that recognises a file reads it: those whose marks are surest come first.
 BUILTIN: tuple[Reader, ...] = (
-    hive, cyclonedx, spdx, osquery, hotfixes, offered, systeminfo, properties, dism, os_release, dpkg, rpm,
+    hive, reg, cyclonedx, spdx, osquery, hotfixes, offered, systeminfo, properties, dism, os_release, dpkg, rpm,
 )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def installed_of(
         notes.append(note("not-installed", names=", ".join(sorted(left - updates.keys())[:8])))
     revision = max(rollups, default=None)
     if revision:
-        notes.append(note("rollup", build=revision[0], ubr=revision[1]))
+        notes.append(note("rollup", build=str(revision[0]), ubr=str(revision[1])))
     found = (str(revision[0]), revision[1]) if revision else None
     return tuple(updates.values()), found, notes
 

@@ -11,10 +11,11 @@ from sakimori.endpoint.inventory.source import HIVE
 from sakimori.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from sakimori.endpoint.inventory.source import Source
+    from sakimori.endpoint.registry.source import Problem
 
 NAME = "hive"
 TITLE = "a registry hive (SOFTWARE, SYSTEM, NTUSER.DAT)"
@@ -42,15 +43,20 @@ def read_named(hives: Mapping[str, Path]) -> Record | None:
 
     Raises SourceError when one of them cannot be read.
     """
-    from sakimori.endpoint.registry.source import read_hive  # noqa: PLC0415 - slow to import
+    from sakimori.endpoint.registry.hive import read_hive  # noqa: PLC0415 - slow to import
 
     reads = [read_hive(path, name) for name, path in hives.items()]
-    told = record_of(
-        " + ".join(map(str, hives.values())), NAME, (key for one in reads for key in one.keys)
-    )
+    where = " + ".join(map(str, hives.values()))
+    told = record_of(where, NAME, (key for one in reads for key in one.keys))
+    if told is None:
+        return None
     problems = [p for one in reads for p in one.problems]
-    if told is None or not problems:
-        return told
+    return replace(told, assumed=(*told.assumed, *troubles(problems)))
+
+
+def troubles(problems: Sequence[Problem]) -> list[Note]:
+    """Say how much of a registry could not be read."""
+    if not problems:
+        return []
     first = f"{problems[0].where}: {problems[0].reason}"
-    told_of: Note = note("problems", count=len(problems), first=first)
-    return replace(told, assumed=(*told.assumed, told_of))
+    return [note("problems", count=len(problems), first=first)]
