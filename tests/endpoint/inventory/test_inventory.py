@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sakimori.endpoint.inventory import readers
+from sakimori.endpoint.inventory import readers, source
 from sakimori.endpoint.inventory.collect import read_file, read_source
 from sakimori.endpoint.inventory.decode import decode
 from sakimori.endpoint.inventory.live import Facts, image, this_machine
@@ -46,6 +46,7 @@ SEEDS = (
     b"Package_for_KB1234567~31bf3856ad364e35~amd64~~1.2", b"NAME=\nID=x\nVERSION=\"\n",
     b'{"os_version": [[]], "patches": {"hotfix_id": null}}', b"Windows Registry Editor Version 5.00\r\n",
     b"Hotfix(s): 3\n [01]: KB1\n", b"SPDXVersion: SPDX-2.3\nPackageName: x\n", b"\x89PNG\r\n\x1a\n",
+    b'{"HotFixID": ', b'[{"DisplayName": 1, "Version": [], "Publisher": {}}]', b"Name=x\nVersion=1\nVendor=\n",
 )  # fmt: skip
 
 
@@ -63,7 +64,7 @@ def test_a_broken_file_is_refused_by_name_or_read(data: bytes) -> None:
         outcome(one)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.sampled_from(SEEDS) | st.binary(max_size=30), max_size=5).map(b"\n".join))
 def test_bytes_of_any_kind_never_raise_anything_else(data: bytes) -> None:
     for record in outcome(data):
@@ -96,6 +97,22 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
             read_file(path)
     with pytest.raises(SourceError):
         read_file(Path("a\0b"))
+
+
+def test_a_file_that_is_too_large_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "LARGEST", 100)
+    (tmp_path / "x").write_text("KB5012117\n" * 11)
+    with pytest.raises(SourceError, match="more than"):
+        read_file(tmp_path / "x")
+
+
+def test_one_broken_character_does_not_make_utf_8_another_encoding() -> None:
+    data = "Nom de l'hôte: PC\nNom du système d'exploitation: Microsoft Windows 10 Pro\n".encode()
+    read = decode(data + "Version du système: 10.0.19045 N/A version 19045 \u00e9".encode()[:-1])
+    assert read is not None
+    assert (read.encoding, read.broken) == ("UTF-8", 1)
 
 
 def test_text_may_be_in_many_encodings() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,9 +91,13 @@ WMIC_LIST = "".join(
     f"\r\r\nCSName=PC-01\r\r\nDescription=Update\r\r\nHotFixID={kb}\r\r\nInstalledOn={day}\r\r\n"
     for kb, day in (("KB5012117", "4/13/2022"), ("KB5003791", "10/6/2021"))
 )
+JSON = json.dumps([
+    {"CSName": "PC-01", "HotFixID": "KB5012117", "InstalledOn": {"DateTime": "4/13/2022"}},
+    {"CSName": "PC-01", "HotFixID": "KB5003791", "InstalledOn": {"DateTime": "10/6/2021"}},
+])  # fmt: skip
 FORMS = {
     "Get-HotFix": TABLE, "Get-HotFix | fl": LIST, "Export-Csv": TYPED, "wmic csv": WMIC_CSV,
-    "wmic list": WMIC_LIST,
+    "wmic list": WMIC_LIST, "ConvertTo-Json": JSON,
 }  # fmt: skip
 
 
@@ -208,6 +213,39 @@ def test_updates_among_the_properties_are_taken_with_care() -> None:
     record = told(PROPERTIES["Get-ComputerInfo"])
     assert [u.id for u in record.updates] == ["KB5029921", "KB5027397"]
     assert "listed" in codes(record)
+
+
+# Programs
+
+PROGRAMS = {
+    "wmic product": "Caption         Name            Vendor          Version  \r\r\n"
+    "Example Reader  Example Reader  Example Makers  9.0      \r\r\n",
+    "wmic product csv": "\r\r\nNode,Name,Vendor,Version\r\r\nPC-01,Example Reader,Example Makers,9.0\r\r\n",
+    "wmic product list": "\r\r\nName=Example Reader\r\r\nVendor=Example Makers\r\r\nVersion=9.0\r\r\n",
+    "Select-Object": "\nDisplayName     DisplayVersion  Publisher       InstallDate\n"
+    "-----------     --------------  ---------       -----------\n"
+    "Example Reader  9.0             Example Makers  20220413   \n",
+    "Export-Csv": '"DisplayName","DisplayVersion","Publisher","InstallDate"\n'
+    '"Example Reader","9.0","Example Makers","20220413"\n,,,\n',
+}
+
+
+@pytest.mark.parametrize("form", PROGRAMS)
+def test_programs_of_windows_are_read(form: str) -> None:
+    (program,) = told(PROGRAMS[form]).products
+    assert (program.name, program.version, program.vendor) == (
+        "Example Reader", "9.0", "Example Makers",
+    )  # fmt: skip
+    assert program.installed == ("2022-04-13" if form in ("Select-Object", "Export-Csv") else "")
+
+
+def test_one_column_of_numbers_is_a_list() -> None:
+    record = told("HotFixID   \r\r\nKB5012117  \r\r\nKB5003791  \r\r\n", "utf-16")
+    assert [u.id for u in record.updates] == ["KB5012117", "KB5003791"]
+
+
+def test_a_list_without_updates_says_that_there_are_none() -> None:
+    assert told("CSName  HotFixID  InstalledOn\n").updates == ()
 
 
 # Linux

@@ -238,7 +238,7 @@ TEN = Made("ja", "cp932", "PC-03", ("Windows 10 Pro", "10.0", 19045), True,
            ("KB5012117", "KB5003791"), 1, ":", False, "\r\n")  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(machines())
 @example(XP)
 @example(SEVEN)
@@ -248,7 +248,7 @@ def test_any_machine_in_any_language_and_encoding_is_read_back(made: Made) -> No
     compare(record, made)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(machines())
 def test_the_csv_form_says_the_same(made: Made) -> None:
     (record,) = read_source(of_bytes("made.csv", written(made, made.table())))

@@ -15,11 +15,11 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le", "UTF-16 LE"),
     (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16 BE"),
 )
-# The OEM pages that a console writes in come first: they win where two fit equally well.
-# In the second group, those that a program or editor writes.
+# Where two fit equally well, the first wins. UTF-8 stands for files with a few broken characters; the
+# OEM pages that a console writes in come before those of programs and editors.
 CODE_PAGES = {
-    "cp850": "CP850", "cp437": "CP437", "cp932": "CP932", "cp936": "CP936", "cp949": "CP949",
-    "cp950": "CP950", "cp866": "CP866", "cp852": "CP852", "cp1252": "CP1252", "cp1251": "CP1251",
+    "utf-8": "UTF-8", "cp850": "CP850", "cp437": "CP437", "cp932": "CP932", "cp936": "CP936",
+    "cp949": "CP949",    "cp950": "CP950", "cp866": "CP866", "cp852": "CP852", "cp1252": "CP1252", "cp1251": "CP1251",
     "cp1250": "CP1250", "euc_jp": "EUC-JP",
 }  # fmt: skip
 _SAMPLE = 65_536  # bytes that are looked at to decide

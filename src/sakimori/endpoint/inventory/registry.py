@@ -13,14 +13,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sakimori.endpoint.inventory import dates, kb, windows
-from sakimori.endpoint.inventory.readers.dism import IDENTITY, Package, installed_of
 from sakimori.endpoint.inventory.record import Note, Product, Record, Update, note
+from sakimori.endpoint.inventory.servicing import IDENTITY, Package, installed_of
 from sakimori.endpoint.registry.model import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from sakimori.endpoint.registry.model import Key
+    from sakimori.endpoint.registry.source import Problem
 
 _INSTALLED = 112  # CurrentState of a package of Component Based Servicing
 _REMOVABLE = re.compile(r"(?i)(?:security update|update|hotfix|service pack|patch)")
@@ -277,3 +278,11 @@ def _architecture(seen: _Seen) -> tuple[str | None, list[Note]]:
         if known:
             return known, [note("type", architecture=known, label=label)]
     return None, [note("type-unknown")]
+
+
+def troubles(problems: Sequence[Problem]) -> list[Note]:
+    """Say how much of a registry could not be read."""
+    if not problems:
+        return []
+    first = f"{problems[0].where}: {problems[0].reason}"
+    return [note("problems", count=len(problems), first=first)]

@@ -13,6 +13,7 @@ from sakimori.endpoint.inventory.readers import (
     offered,
     os_release,
     osquery,
+    programs,
     properties,
     reg,
     rpm,
@@ -44,7 +45,7 @@ class Reader(Protocol):
 
 # The first that recognises a file reads it: those whose marks are surest come first.
 BUILTIN: tuple[Reader, ...] = (
-    hive, reg, cyclonedx, spdx, osquery, hotfixes, offered, systeminfo, properties, dism, os_release, dpkg, rpm,
+    hive, reg, cyclonedx, spdx, osquery, hotfixes, offered, systeminfo, properties, programs, dism, os_release, dpkg, rpm,
 )  # fmt: skip
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from sakimori.endpoint.inventory import jsontext
-from sakimori.endpoint.inventory.purl import checked
-from sakimori.endpoint.inventory.record import Note, Product, Record, note
+from sakimori.endpoint.inventory.sbom import Component, sbom_record
 from sakimori.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
+    from sakimori.endpoint.inventory.record import Record
     from sakimori.endpoint.inventory.source import Source
 
 NAME = "cyclonedx"
@@ -22,7 +22,6 @@ TITLE = "CycloneDX as JSON or XML"
 _JSON = re.compile(r'"bomFormat"\s*:\s*"CycloneDX"')
 _XML = re.compile(r"<(?:\w+:)?bom\b[^>]*cyclonedx\.org/schema/bom")
 _DEEPEST = 60  # components inside components
-Component = dict[str, Any]
 
 
 def sniff(source: Source) -> bool:
@@ -38,71 +37,6 @@ def read(source: Source) -> list[Record]:
     subject = jsontext.part(bom, "metadata", "component")
     components = list(_flat(jsontext.part(bom, "components")))
     return [sbom_record(source, NAME, components, subject if isinstance(subject, dict) else {})]
-
-
-def sbom_record(
-    source: Source, reader: str, components: list[Component], subject: Component
-) -> Record:
-    """Return the record of components: objects with type, name, version, publisher, purl."""
-    systems = [c for c in components if c.get("type") == "operating-system"]
-    system = systems[0] if systems else {}
-    if not system and subject.get("type") == "operating-system":
-        system = subject
-    products, notes = _products(c for c in components if c not in systems)
-    return Record(
-        source=source.name,
-        reader=reader,
-        os=jsontext.text(system.get("name")) or None,
-        version=jsontext.text(system.get("version")) or None,
-        machine=jsontext.text(subject.get("name")) or None
-        if subject.get("type") == "device"
-        else None,
-        encoding=source.encoding,
-        products=products,
-        assumed=(
-            *source.notes(),
-            *([] if system else [note("sbom-no-os")]),
-            *([note("sbom-systems", count=len(systems))] if len(systems) > 1 else []),
-            *notes,
-        ),
-    )
-
-
-def _products(components: Iterable[Component]) -> tuple[tuple[Product, ...], list[Note]]:
-    products: list[Product] = []
-    broken = unnamed = 0
-    for one in components:
-        written = jsontext.text(one.get("purl"))
-        purl = checked(written) if written else ""
-        broken += bool(written and not purl)
-        name = jsontext.text(one.get("name"))
-        unnamed += not name
-        if name:
-            products.append(
-                Product(
-                    name="/".join(p for p in (jsontext.text(one.get("group")), name) if p),
-                    version=jsontext.text(one.get("version")),
-                    vendor=_vendor(one),
-                    purl=purl,
-                )
-            )
-    notes = [note("purl-broken", count=broken)] if broken else []
-    if unnamed:
-        notes.append(note("unnamed", count=unnamed))
-    return tuple(products), notes
-
-
-def _vendor(one: Component) -> str:
-    """The publisher, else the supplier, manufacturer or author."""
-    for value in (
-        one.get("publisher"),
-        jsontext.part(one, "supplier", "name"),
-        jsontext.part(one, "manufacturer", "name"),
-        one.get("author"),
-    ):
-        if jsontext.text(value):
-            return jsontext.text(value)
-    return ""
 
 
 def _flat(components: Any, depth: int = 0) -> Iterator[Component]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sakimori.endpoint.inventory.record import Note, Record, note
-from sakimori.endpoint.inventory.registry import record_of
+from sakimori.endpoint.inventory.registry import record_of, troubles
 from sakimori.endpoint.inventory.source import HIVE
 from sakimori.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from sakimori.endpoint.inventory.record import Record
     from sakimori.endpoint.inventory.source import Source
-    from sakimori.endpoint.registry.source import Problem
 
 NAME = "hive"
 TITLE = "a registry hive (SOFTWARE, SYSTEM, NTUSER.DAT)"
@@ -52,11 +51,3 @@ def read_named(hives: Mapping[str, Path]) -> Record | None:
         return None
     problems = [p for one in reads for p in one.problems]
     return replace(told, assumed=(*told.assumed, *troubles(problems)))
-
-
-def troubles(problems: Sequence[Problem]) -> list[Note]:
-    """Say how much of a registry could not be read."""
-    if not problems:
-        return []
-    first = f"{problems[0].where}: {problems[0].reason}"
-    return [note("problems", count=len(problems), first=first)]

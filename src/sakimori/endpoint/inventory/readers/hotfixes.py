@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from typing import TYPE_CHECKING
 
 from sakimori.endpoint.inventory import dates, kb
 from sakimori.endpoint.inventory.record import Note, Record, note
+from sakimori.endpoint.inventory.rows import Row, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from sakimori.endpoint.inventory.source import Source
 
@@ -20,10 +19,6 @@ TITLE = "wmic qfe or Get-HotFix as table, list or CSV, or KB numbers one a line"
 
 _ID = "hotfixid"
 _HEAD = re.compile(r"(?im)^.*\bHotFixID\b.*$")
-_FIRST = re.compile(r"(?:PSComputerName|Node|Caption|Source|CSName|Description|HotFixID)\b|\"")
-_LIST = re.compile(r"(?i)^\s*(\w+)\s*[=:]\s*(.*?)\s*$")
-_RULE = re.compile(r"^[\s-]+$")
-Row = dict[str, str]
 
 
 def sniff(source: Source) -> bool:
@@ -34,7 +29,11 @@ def sniff(source: Source) -> bool:
 def read(source: Source) -> list[Record]:
     """Return one record per machine that the list names."""
     plain = _plain(source.text)
-    rows = [{_ID: item} for item in plain] if plain is not None else _rows(source.text)
+    rows = (
+        [{_ID: item} for item in plain] if plain is not None else rows_of(source.text, _HEAD, _ID)
+    )
+    if not rows and source.head.lstrip()[:1] in ("[", "{"):
+        return []  # JSON that is broken
     machines = {_machine(row) for row in rows} - {""}
     if len(machines) < 2:
         return [_record(source, rows, next(iter(machines), ""))]
@@ -58,79 +57,11 @@ def _plain(text: str) -> list[str] | None:
     return entries
 
 
-def _rows(text: str) -> list[Row]:
-    """Rows by lower-case column name, in whichever form the list is."""
-    head = _HEAD.search(text)
-    if head is None:
-        return []
-    line, body = _from_header(text, head)
-    if _LIST.match(line) and re.match(r"(?i)^\s*HotFixID\s*[=:]", line):
-        return _of_list(text)
-    if "," in line and line.count(",") >= 1 and not re.search(r"\S {2,}\S", line):
-        return _of_csv(body)
-    return _of_table(body)
-
-
-def _from_header(text: str, head: re.Match[str]) -> tuple[str, str]:
-    """Return the header without what a program said on the same line, and the text from there."""
-    first = _FIRST.search(head[0])
-    at = head.start() + (first.start() if first else 0)
-    return text[at : head.end()], text[at:]
-
-
-def _of_csv(text: str) -> list[Row]:
-    try:
-        rows = list(csv.reader(io.StringIO(re.sub(r"\r+\n", "\n", text).replace("\r", "\n"))))
-    except csv.Error:
-        return []
-    names = [cell.strip().lower() for cell in rows[0]] if rows else []
-    return [dict(zip(names, (c.strip() for c in row), strict=False)) for row in rows[1:] if row]
-
-
-def _of_list(text: str) -> list[Row]:
-    """Blocks of `Key=Value` or `Key : Value`; an empty line or a repeated key begins another."""
-    rows: list[Row] = [{}]
-    for line in text.split("\n"):
-        found = _LIST.match(line.strip("\r"))
-        key = found[1].lower() if found else ""
-        if found is None or key in rows[-1]:
-            rows.append({})
-        if found is not None:
-            rows[-1][key] = found[2]
-    whole = [row for row in rows if row.get(_ID)]
-    return whole or _joined(rows)
-
-
-def _joined(rows: Iterable[Row]) -> list[Row]:
-    """Blocks that empty lines tore apart (wmic writes CR CR LF)."""
-    one: Row = {}
-    for row in rows:
-        one.update(row)
-    return [one] if one.get(_ID) else []
-
-
-def _of_table(text: str) -> list[Row]:
-    """Columns begin where their names do. Where a cell runs over, the entry is found by its shape."""
-    lines = [line.strip("\r") for line in text.split("\n")]
-    columns = [(m[0].lower(), m.start()) for m in re.finditer(r"\S+", lines[0])]
-    ends = [start for _, start in columns[1:]] + [None]
-    rows: list[Row] = []
-    for line in lines[1:]:
-        if not line.strip() or _RULE.match(line):
-            continue
-        row = {name: line[a:b].strip() for (name, a), b in zip(columns, ends, strict=True)}
-        if not kb.is_entry(row.get(_ID, "")):
-            cells = re.split(r"\s{2,}", line.strip())
-            row[_ID] = next((cell for cell in cells if kb.update_of(cell)), row.get(_ID, ""))
-        rows.append(row)
-    return rows
-
-
 def _record(source: Source, rows: list[Row], machine: str) -> Record:
     order = dates.order_of(row.get("installedon", "") for row in rows)
     updates, others, undated = [], [], 0
     for row in rows:
-        entry, day = row.get(_ID, ""), row.get("installedon", "")
+        entry, day = _entry(row), row.get("installedon", "")
         made = kb.update_of(
             entry,
             title=_title(row),
@@ -157,6 +88,15 @@ def _record(source: Source, rows: list[Row], machine: str) -> Record:
             *kb.spelling_notes(updates),
         ),
     )
+
+
+def _entry(row: Row) -> str:
+    """The cell of the column; where wide cells shifted the columns, the one that looks like a number."""
+    written = row.get(_ID, "")
+    if kb.is_entry(written):
+        return written
+    cells = re.split(r"\s{2,}", row.get("", ""))
+    return next((cell for cell in cells if kb.update_of(cell)), written)
 
 
 def _title(row: Mapping[str, str]) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sakimori.endpoint.inventory.readers.hive import troubles
-from sakimori.endpoint.inventory.registry import record_of
+from sakimori.endpoint.inventory.registry import record_of, troubles
 from sakimori.errors import SourceError
 
 if TYPE_CHECKING:

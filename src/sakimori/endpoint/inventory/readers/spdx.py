@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sakimori.endpoint.inventory import jsontext
-from sakimori.endpoint.inventory.readers.cyclonedx import Component, sbom_record
+from sakimori.endpoint.inventory.sbom import Component, sbom_record
 
 if TYPE_CHECKING:
     from sakimori.endpoint.inventory.record import Record
