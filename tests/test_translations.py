@@ -17,6 +17,7 @@ import sakimori
 from sakimori import detectors
 from sakimori.app import results, sizing, snapshot_telling, telling
 from sakimori.config import LANGUAGES
+from sakimori.endpoint.inventory.notes import NOTES as INVENTORY_NOTES
 from sakimori.endpoint.study.words import KIND_WORDS as STUDY_KINDS
 from sakimori.endpoint.study.words import NOTES as STUDY_NOTES
 from sakimori.endpoint.study.words import VERDICT_WORDS as STUDY_VERDICTS
@@ -72,6 +73,7 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("endpoint/study/words.py", "VERDICT_WORDS[one.verdict]"): STUDY_VERDICTS,
     ("app/studying.py", "words.VERDICT_WORDS[one.verdict]"): STUDY_VERDICTS,
     ("app/studying.py", "words.KIND_WORDS[one.kind]"): STUDY_KINDS,
+    ("app/inventorying.py", "NOTES[n.code]"): INVENTORY_NOTES,
     ("app/results.py", "self.message"): {
         "no host": results.NO_HOST,
         "relative": results.RELATIVE,

@@ -112,7 +112,7 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "controllers", "demo", "effect", "effect-plan", "events", "evidence add",
         "evidence custody", "evidence export", "evidence init", "evidence list",
         "evidence new-key", "evidence seal", "evidence stamp", "evidence verify", "explain",
-        "export", "findings", "hosts", "hunt", "import", "intel import", "intel list",
+        "export", "findings", "hosts", "hunt", "import", "intel import", "intel list", "inventory",
         "lake compact", "lake retain", "lake verify", "letter", "notices", "notify", "plan",
         "quarantine add", "quarantine check", "quarantine delete", "quarantine export",
         "quarantine list", "quarantine recover", "quarantine restore", "quarantine show",
