@@ -278,5 +278,14 @@ def _alive(pid: int) -> bool:
 def scanner_of(
     settings: Settings, rules: Sequence[Path], hashes: Sequence[Path]
 ) -> tuple[Scanner, str]:
-    """Return a scanner for these rules (else those of settings and definitions), and its version."""
-    raise NotImplementedError
+    """Return a scanner for these rules (else those of settings and definitions), and its version.
+
+    Raises SourceError when they cannot be loaded.
+    """
+    from sakimori.app.scanning import definitions_for  # noqa: PLC0415 - slow to import
+    from sakimori.endpoint.scan import Scanner as FileScanner  # noqa: PLC0415
+    from sakimori.endpoint.scan import Settings as Limits  # noqa: PLC0415
+
+    used = definitions_for(settings.machine, rules, hashes)
+    limits = Limits(passwords=settings.machine.passwords)
+    return FileScanner(used.definitions, limits), used.definitions.version
