@@ -89,15 +89,19 @@ def _both(blob: Blob, item: Item) -> Iterator[Item]:
         yield local
 
 
-def _searched(layer: Layer, items: list[Item]) -> Iterator[Entry]:
+def _searched(layer: Layer, items: list[Item]) -> Iterator[Entry | Problem]:
     """Members between those of the directory."""
-    blob, at = layer.whole(), 0
+    blob, at, false = layer.whole(), 0, 0
     for start, end in [*_ranges(blob, items), (blob.size, blob.size)]:
         while 0 <= (found := blob.find(_LOCAL, at)) < start:
             layer.budget.tick()
             at = found + 4
             local = _local(blob, found)
             if local is None or local.method not in _METHODS or not local.name:
+                false += 1
+                if false > _MOST:
+                    yield Problem(None, f"has over {_MOST:,} false headers; the rest was left out")
+                    return
                 continue
             if local.data + local.packed <= blob.size:
                 at = max(at, local.data + local.packed)
