@@ -95,6 +95,8 @@ def test_the_planted_machine_is_cleaned_and_undone(planted: Planted, store: Path
     check(contract.undo(done.run, undone), "clean-undo")
     assert contents(planted.root) == before
     assert shell(planted) == r"explorer.exe,C:\Windows\System32\sakimori-test.exe"
+    again = cleaning.undo(store, done.run, actor="aiko")
+    assert {u.outcome for u in again} == {"already"}
 
 
 def test_the_hive_is_kept_as_it_was(planted: Planted, store: Path) -> None:
@@ -130,7 +132,7 @@ def test_what_changed_meanwhile_is_told_as_a_part_that_failed(
     planted.bot.write_text(f"{MARKER}, but another file")
     done = cleaning.clean(store, looked)
     assert [o.finding.where for o in done.bad] == ["/var/tmp/sakimori-test-bot"]  # noqa: S108
-    with pytest.raises(PartFailedError, match="1 findings were not cleaned"):
+    with pytest.raises(PartFailedError, match="not cleaned: 1"):
         cleaning.check_cleaned(done)
 
 
