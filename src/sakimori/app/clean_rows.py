@@ -42,7 +42,7 @@ def rules_by(
 
     def hit(path: Path) -> frozenset[str]:
         asked = scanning.Asked(
-            paths=(path,), rules=tuple(rules), hashes=tuple(hashes), workers=1, caching=False
+            paths=(str(path),), rules=tuple(rules), hashes=tuple(hashes), workers=1, caching=False
         )
         return frozenset(found.rule for found in scanning.scan(asked, machine).hits)
 

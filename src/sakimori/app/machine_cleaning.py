@@ -305,7 +305,7 @@ def check_undone(undone: list[Undone]) -> None:
     left = [u for u in undone if u.outcome in ("refused", "failed")]
     if left:
         raise PartFailedError(
-            f"{len(left)} deeds were not undone: {left[0].finding.where}: {left[0].reason}",
+            f"not undone: {len(left)}, such as {left[0].finding.where}: {left[0].reason}",
             hint="look at the differences; --force puts back what was there before",
         )
 
@@ -315,7 +315,7 @@ def check_cleaned(cleaned: Cleaned) -> None:
     if cleaned.bad:
         first = cleaned.bad[0]
         raise PartFailedError(
-            f"{len(cleaned.bad)} findings were not cleaned: {first.finding.where}: {first.reason}",
+            f"not cleaned: {len(cleaned.bad)}, such as {first.finding.where}: {first.reason}",
             hint="what changed meanwhile is left alone; look again",
         )
 

@@ -171,10 +171,16 @@ def _worded(rows: list[dict[str, Any]], form: Format, say: Translator) -> list[d
         {
             **row,
             "deed": deeds.get(row.get("deed", ""), ""),
+            "found": _short(row.get("found", "")),
             "outcome": outcomes.get(row["outcome"], ""),
         }
         for row in rows
     ]
+
+
+def _short(found: str) -> str:
+    """Return a hash short enough for a table."""
+    return f"{found[:23]}…" if found.startswith("sha256 ") else found
 
 
 def _print(plain: dict[str, Any], form: Format, say: Translator) -> None:

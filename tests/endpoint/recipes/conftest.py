@@ -128,7 +128,7 @@ class Box:
         if self.registry is not None:
             found["registry"] = {
                 key.path.upper(): sorted((v.name, v.type, v.data) for v in key.values)
-                for key in tuple(self.registry.keys())
+                for key in self.registry.all_keys()
             }
         return found
 

@@ -24,7 +24,7 @@ ITEMS = r"""
 - {registry: 'SOFTWARE\A\B\C', delete-key: true, always-bad: true, source: s}
 """
 
-STEPS = 38  # one more than a run has; undoing has a few more
+STEPS = 41  # one more than a run has; undoing has a few more
 
 
 class Pending:
@@ -48,7 +48,7 @@ def furnish(box: Any) -> None:
     box.put("/etc/systemd/system/bad.service", "[Service]\nExecStart=/opt/badthing\n")
     box.link("/etc/systemd/system/multi-user.target.wants/bad.service", "../bad.service")
     box.put("/etc/crontab", "1 1 * * * root true\n* * * * * root /opt/badthing\n")
-    box.put("/etc/hosts", "127.0.0.1 localhost\n192.0.2.1 evil.example\n")
+    box.put("/etc/hosts", "192.0.2.2 evil.example\n127.0.0.1 localhost\n192.0.2.1 evil.example\n")
     box.value(r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon", "Shell", "bad.exe")
     box.value(r"SOFTWARE\A\B\C", "P", "x")
     box.value(r"SOFTWARE\A\B\C\D", "", b"\1", 3)
@@ -112,7 +112,7 @@ def _killed(box: Any, killed: type[BaseException], number: int, *, resume: bool)
     assert killed_at(box, killed, number, box.act)
     if resume:
         outcomes = box.act()
-        assert [o.outcome for o in outcomes] == ["done"] * 6, [o.reason for o in outcomes]
+        assert [o.outcome for o in outcomes] == ["done"] * 7, [o.reason for o in outcomes]
         pending(box)
         assert not box.find(ITEMS).findings
         assert not (box.root / "opt/badthing").exists()
