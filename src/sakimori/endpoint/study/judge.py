@@ -148,20 +148,26 @@ def _separable(
     machines: Sequence[Machine], name: Name, rivals: Sequence[Name], adjusted: Sequence[Adjusted]
 ) -> tuple[str, list[Note]]:
     """Ask each rival whether it explains the tie: alone, and then all of them at once."""
+    level = LEVEL / (1 + len(rivals))  # each of those tied at first sight is tried again
     for rival, mine in zip(rivals, adjusted, strict=False):
-        if mine.p_value < LEVEL and mine.ratio and mine.ratio.value > 1:
+        if _holds(mine, level):
             continue
-        theirs = _adjusted(machines, rival, (name,))
-        stays = theirs.p_value < LEVEL and theirs.ratio is not None and theirs.ratio.value > 1
+        stays = _holds(_adjusted(machines, rival, (name,)), level)
         if not stays:
             return "cannot tell", [Note("inseparable", {"other": rival[1]})]
         if mine.ratio is not None and mine.ratio.high < LEAST:
             return "not tied", [Note("explained", {"other": rival[1], "high": mine.ratio.high})]
         return "cannot tell", [Note("perhaps-explained", {"other": rival[1]})]
     together = adjusted[-1] if len(rivals) > 1 else None
-    if together and not (together.p_value < LEVEL and together.ratio and together.ratio.value > 1):
+    if together and not _holds(together, level):
         return "cannot tell", [Note("together", {"others": together.by})]
     return "tied", []
+
+
+def _holds(adjusted: Adjusted, level: float) -> bool:
+    """Whether a tie is still there among machines that are alike in another exposure."""
+    ratio = adjusted.ratio
+    return adjusted.p_value < level and ratio is not None and ratio.value > 1
 
 
 def _remarks(whole: Table, pooled: Ratio | None, same: float | None, late: int) -> list[Note]:

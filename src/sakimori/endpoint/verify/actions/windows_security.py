@@ -35,7 +35,7 @@ _WRITES = re.compile(
 )
 _TIMES = ("timecreated", "time_created", "systemtime", "date and time", "@timestamp", "time", "timestamp",
           "日付と時刻")  # fmt: skip
-_NESTED = ("event", "system", "eventdata", "event_data", "winlog", "data", "payload")
+_NESTED = ("event", "system", "eventdata", "winlog", "data", "payload", "timecreated", "attributes")
 
 
 def recognises(source: Source) -> bool:
@@ -129,13 +129,15 @@ def _of_json(source: Source, text: str, aside: list[Aside]) -> Iterator[tuple[st
 
 
 def _flat(entry: dict[str, Any], depth: int) -> Iterator[tuple[str, Any]]:
+    """Give the fields of an event wherever they lie in it, names in small letters."""
     for name, value in entry.items():
-        lower = name.lower().replace("_", "") if name.lower() not in _TIMES else name.lower()
-        if isinstance(value, dict) and depth < 6 and (name.lower() in _NESTED or depth):
+        lower = name.lower().lstrip("@#")
+        if name.lower() not in _TIMES:
+            lower = lower.replace("_", "")
+        if isinstance(value, dict) and depth < 6 and (lower in _NESTED or depth):
             yield from _flat(value, depth + 1)
-        elif isinstance(value, dict) and name.lower() == "timecreated":
-            yield from ((k.lower().lstrip("@#"), v) for k, v in value.items())
-        elif isinstance(value, list) and all(isinstance(v, dict) and "@Name" in v for v in value):
-            yield from ((str(v["@Name"]).lower(), v.get("#text")) for v in value)
-        elif not isinstance(value, (dict, list)):
-            yield lower.lstrip("@#"), value
+        elif isinstance(value, list):
+            named = [v for v in value if isinstance(v, dict) and "@Name" in v]
+            yield from ((str(v["@Name"]).lower(), v.get("#text")) for v in named)
+        elif not isinstance(value, dict):
+            yield name.lower() if name.lower() in _TIMES else lower, value
