@@ -98,7 +98,7 @@ def test_the_table_is_safe_to_show_and_says_what_was_assumed(run: Callable[..., 
     assert "\x1b" not in ended.out + ended.err
     assert "\u202e" not in ended.out + ended.err
     assert "Windows 7 Enterprise" in ended.out
-    assert "pc_systeminfo.txt: Service pack 1, from the version text" in ended.err
+    assert "pc_systeminfo.txt\n  Language en" in ended.err
     assert "サービス パック" in run("pc_systeminfo.txt", "--lang", "ja").err
 
 

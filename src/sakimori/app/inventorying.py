@@ -12,6 +12,7 @@ from sakimori.endpoint.inventory.merge import merged
 from sakimori.endpoint.inventory.notes import NOTES
 from sakimori.endpoint.inventory.readers import hive
 from sakimori.errors import SakimoriError, SourceError
+from sakimori.hostile import visible
 from sakimori.i18n import Translator
 
 if TYPE_CHECKING:
@@ -153,10 +154,11 @@ def as_rows(records: tuple[Record, ...]) -> list[dict[str, Any]]:
 
 
 def assumptions(records: tuple[Record, ...], lang: str) -> list[str]:
-    """Return what was assumed as lines to print, each after the name of its source."""
+    """Return what was assumed as lines to print: the name of each source, its sentences below it."""
     say = Translator(lang)
-    return [
-        say.tr("{source}: {note}", source=one.source, note=say.tr(NOTES[n.code], **dict(n.values)))
-        for one in records
-        for n in one.assumed
-    ]
+    lines = []
+    for one in records:
+        if one.assumed:
+            lines.append(visible(one.source, 400))
+        lines += [f"  {say.tr(NOTES[n.code], **dict(n.values))}" for n in one.assumed]
+    return lines

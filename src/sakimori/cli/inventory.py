@@ -17,7 +17,7 @@ from sakimori.errors import ConfigError, PartFailedError, SakimoriError
 def inventory(  # noqa: PLR0913, PLR0917 - one parameter per option
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE]...", help="Files of any known kind; none: this machine."),
+        typer.Argument(metavar="FILE", help="Files of any known kind; none: this machine."),
     ] = None,
     root: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Top folder of a system's image.")

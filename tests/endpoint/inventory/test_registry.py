@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from typing import Any, Self
+from dataclasses import replace
 
 import pytest
 
-from sakimori.endpoint.inventory import winlive
+from sakimori.endpoint.inventory import walk
 from sakimori.endpoint.inventory.live import Facts, this_machine
 from sakimori.endpoint.inventory.registry import record_of
 from sakimori.endpoint.registry.model import Key, Value
+from sakimori.errors import RefusedError, SourceError
 
 NT = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 UNINSTALL = r"Microsoft\Windows\CurrentVersion\Uninstall"
@@ -87,79 +88,49 @@ def test_keys_that_say_nothing_give_no_record() -> None:
     assert record_of("x", "hive", [key(r"NTUSER.DAT\Software\Example", a="b")]) is None
 
 
-# Live, with another object in place of winreg
+# Live, with another object in place of the registry
 
 
-class Handle:
-    def __init__(self, path: str) -> None:
-        self.path = path
+class Registry:
+    """Keys as the live registry shows them; those whose name holds `refused` may not be read."""
 
-    def __enter__(self) -> Self:
-        return self
+    def __init__(self, keys: list[Key], refused: str = "?") -> None:
+        self.keys = {f"hklm\\{k.path}".lower(): k for k in keys}
+        self.refused = refused
 
-    def __exit__(self, *_: object) -> None:
-        return
+    def values(self, key: str) -> tuple[Value, ...] | None:
+        if self.refused in key:
+            raise RefusedError("denied", where=key)
+        found = self.keys.get(key.lower())
+        return found.values if found else () if self.subkeys(key) else None
 
-
-class Winreg:
-    """The functions of winreg over keys that are given."""
-
-    KEY_READ, KEY_WOW64_64KEY, HKEY_LOCAL_MACHINE = 0x20019, 0x100, "HKLM"
-
-    def __init__(self, keys: list[Key]) -> None:
-        self.keys = {k.path.lower(): k for k in keys}
-
-    def OpenKey(self, root: str, path: str, reserved: int, access: int) -> Handle:  # noqa: ARG002, N802
-        if not any(p == path.lower() or p.startswith(path.lower() + "\\") for p in self.keys):
-            raise FileNotFoundError(2, "not there")
-        return Handle(path)
-
-    def _names(self, handle: Handle) -> list[str]:
-        below = handle.path.lower() + "\\"
+    def subkeys(self, key: str) -> tuple[str, ...]:
+        below = key.lower() + "\\"
         found = [p[len(below) :].split("\\")[0] for p in self.keys if p.startswith(below)]
-        return list(dict.fromkeys(found))
-
-    def QueryInfoKey(self, handle: Handle) -> tuple[int, int, int]:  # noqa: N802
-        one = self.keys.get(handle.path.lower())
-        return len(self._names(handle)), len(one.values) if one else 0, 0
-
-    def EnumKey(self, handle: Handle, index: int) -> str:  # noqa: N802
-        return self._names(handle)[index]
-
-    def EnumValue(self, handle: Handle, index: int) -> tuple[str, Any, int]:  # noqa: N802
-        value = self.keys[handle.path.lower()].values[index]
-        if value.type == 1:
-            return value.name, value.data.decode("utf-16-le").rstrip("\0"), 1
-        return value.name, int.from_bytes(value.data, "little"), value.type
+        return tuple(dict.fromkeys(found))
 
 
-def test_the_live_registry_of_windows_says_the_same_as_its_hive() -> None:
+@pytest.mark.parametrize("keys", [XP, ELEVEN], ids=["XP", "11"])
+def test_the_live_registry_of_windows_says_the_same_as_its_hive(keys: list[Key]) -> None:
+    moved = [replace(k, path=k.path.replace("ControlSet002", "CurrentControlSet")) for k in keys]
     here = Facts("Windows", "PC-09", "10", "AMD64")
-    live = this_machine(here, keys=lambda: winlive.keys(Winreg(ELEVEN)))
-    hive = record_of("live", "live", ELEVEN)
+    live = this_machine(here, keys=lambda: walk.keys(Registry(moved)))
+    hive = record_of("live", "live", keys)
     assert hive is not None
-    assert live.machine == "PC-09"
+    assert live.machine == hive.machine or (hive.machine is None and live.machine == "PC-09")
     assert (live.os, live.version, live.ubr) == (hive.os, hive.version, hive.ubr)
-    assert [u.id for u in live.updates] == [u.id for u in hive.updates]
+    assert live.architecture == hive.architecture
+    assert [u.id for u in live.updates] == [u.id.upper() for u in hive.updates]
     assert [p.name for p in live.products] == [p.name for p in hive.products]
 
 
-def test_values_of_every_type_are_bytes_again() -> None:
-    assert winlive._value("a", "x", 1).data == b"x\0\0\0"
-    assert winlive._value("a", ["x", "y"], 7).data == "x\0y\0\0".encode("utf-16-le")
-    assert winlive._value("a", 1, 11).data == b"\1" + bytes(7)
-    assert winlive._value("a", b"raw", 3).data == b"raw"
-    assert winlive._value("a", None, 3).data == b""
+def test_a_key_that_may_not_be_read_is_left_out() -> None:
+    found = list(walk.keys(Registry(ELEVEN, refused="package_for")))
+    assert found[0].path == rf"HKLM\{NT}"
+    assert not any("package_for" in k.path for k in found)
+    assert any("Packages" in k.path for k in found)
 
 
-@pytest.mark.parametrize("kept", [0, 1])
-def test_a_key_that_may_not_be_read_is_left_out(kept: int) -> None:
-    class Denied(Winreg):
-        def OpenKey(self, root: str, path: str, reserved: int, access: int) -> Handle:  # noqa: N802
-            if "Packages\\" in path:
-                raise PermissionError(13, "denied")
-            return super().OpenKey(root, path, reserved, access)
-
-    keys = list(winlive.keys(Denied(ELEVEN)))
-    assert not any("Package_for" in k.path for k in keys)
-    assert keys[0].path == NT
+def test_a_registry_that_says_nothing_is_an_error() -> None:
+    with pytest.raises(SourceError, match="gives nothing"):
+        this_machine(Facts("Windows", "", "", ""), keys=lambda: walk.keys(Registry([])))

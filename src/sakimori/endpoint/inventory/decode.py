@@ -83,7 +83,7 @@ def _wide(sample: bytes) -> tuple[str, str] | None:
 
 def _narrow(data: bytes) -> Decoded | None:
     if data.isascii():
-        return None if _junk(data) else Decoded(data.decode("ascii"), "ASCII", "")
+        return None if _junk(data[:_SAMPLE]) else Decoded(data.decode("ascii"), "ASCII", "")
     try:
         return Decoded(data.decode("utf-8"), "UTF-8", "")
     except UnicodeDecodeError:

@@ -187,6 +187,8 @@ def _windows(here: Facts, keys: Callable[[], Iterable[Key]]) -> Record:
 
 
 def _live_keys() -> Iterable[Key]:
-    from sakimori.endpoint.inventory.winlive import keys  # noqa: PLC0415
+    from sakimori.endpoint.inventory.walk import keys  # noqa: PLC0415 - on Windows only
+    from sakimori.endpoint.registry.live import LiveRegistry  # noqa: PLC0415
+    from sakimori.endpoint.registry.windows import api  # noqa: PLC0415
 
-    return keys()
+    return keys(LiveRegistry(api()))

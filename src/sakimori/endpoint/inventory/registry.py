@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _INSTALLED = 112  # CurrentState of a package of Component Based Servicing
 _REMOVABLE = re.compile(r"(?i)(?:security update|update|hotfix|service pack|patch)")
+_LAST = {"currentversion", "select", "environment", "computername", "productoptions"}
+_ABOVE = {"uninstall", "packages", "hotfix"}
 Values = dict[str, str | int | None]
 
 
@@ -52,7 +54,7 @@ def record_of(source: str, reader: str, keys: Iterable[Key]) -> Record | None:
         path = key.path.lower()
         if "\\wow6432node" in path:
             seen.wide = seen.wide or "uninstall" in path or path.count("\\") < 3
-        for pattern, act in _KEYS:
+        for pattern, act in _KEYS if _may_matter(path) else ():
             found = pattern.search(path)
             if found is not None:
                 act(seen, key, found)
@@ -61,6 +63,16 @@ def record_of(source: str, reader: str, keys: Iterable[Key]) -> Record | None:
     if not (seen.version or seen.products or seen.updates or seen.packages or seen.processor):
         return None
     return _record(source, reader, seen)
+
+
+def _may_matter(path: str) -> bool:
+    """Whether a key can be one of those below, by its last two names: most of a hive cannot."""
+    above, _, last = path.rpartition("\\")
+    return (
+        last in _LAST
+        or above.rpartition("\\")[2] in _ABOVE
+        or ("\\updates\\" in path and last.startswith(("kb", "q")))
+    )
 
 
 def _values(key: Key) -> Values:
