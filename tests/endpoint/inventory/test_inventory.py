@@ -46,6 +46,7 @@ SEEDS = (
     b"Package_for_KB1234567~31bf3856ad364e35~amd64~~1.2", b"NAME=\nID=x\nVERSION=\"\n",
     b'{"os_version": [[]], "patches": {"hotfix_id": null}}', b"Windows Registry Editor Version 5.00\r\n",
     b"Hotfix(s): 3\n [01]: KB1\n", b"SPDXVersion: SPDX-2.3\nPackageName: x\n", b"\x89PNG\r\n\x1a\n",
+    b"SPDXVersion: SPDX-2.3\n" + b"<text>" * 20_000, b"HotFixID,x\nKB1" + b" " * 20_000 + b"x,y\n",
     b'{"HotFixID": ', b'[{"DisplayName": 1, "Version": [], "Publisher": {}}]', b"Name=x\nVersion=1\nVendor=\n",
 )  # fmt: skip
 

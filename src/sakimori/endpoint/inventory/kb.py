@@ -18,12 +18,12 @@ ID = re.compile(
 KB = re.compile(r"(?i)(?<![A-Za-z0-9])KB(\d{5,7})(?![0-9])")
 # what a list may hold in place of a KB number: a file of an update (XP), a GUID, a package's name
 OTHER = re.compile(r"(?i)file \d+|\{[0-9a-f-]{36}\}|[A-Za-z][\w.-]{2,60}")
-_TAIL = re.compile(r"\s+-\s+\S.*$|[\s,;]+$")  # "KB893803v2 - Update": the kind that XP adds
 
 
 def bare(item: str) -> str:
     """Return an item of a list without the kind that XP writes after it, and without commas."""
-    return _TAIL.sub("", item.strip()).strip(" ,;\u00a0")
+    plain = " ".join(item.split()).strip(" ,;")
+    return plain.partition(" - ")[0].strip(" ,;")
 
 
 def update_of(item: str, **more: str) -> Update | None:

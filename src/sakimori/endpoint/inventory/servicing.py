@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Package_for_KB976902~31bf3856ad364e35~amd64~~6.1.1.17514: name, key, processor, language, version
-IDENTITY = re.compile(r"([A-Za-z0-9_.\-]+)~[0-9a-f]{16}~(\w*)~([\w-]*)~([\d.]+)")
+IDENTITY = re.compile(r"(?<![\w.\-])([A-Za-z0-9_.\-]{1,200})~[0-9a-f]{16}~(\w*)~([\w-]*)~([\d.]+)")
 
 
 @dataclass(frozen=True, slots=True)

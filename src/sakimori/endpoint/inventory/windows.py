@@ -71,6 +71,7 @@ _MARKS = re.compile(r"\((?:R|TM|C)\)|[®™©]", re.IGNORECASE)
 _FITTED = re.compile(r"\b(Windows|Server|Vista|Microsoft)[rT](?=\s|$)")
 _BUILD = re.compile(r"(\d{1,2}\.\d{1,2})\.(\d{3,5})(?:\.(\d{1,5}))?")
 _PACK = re.compile(r"(?i)(?:service\s*pack|サービス\s*パック|\bSP)\s*(\d)")
+_LONGEST = 400  # characters of a name or version that are looked at
 _ARCHITECTURES = (
     (r"arm64|aarch64", "arm64"),
     (r"itanium|ia-?64", "ia64"),
@@ -95,6 +96,7 @@ def version_of(text: str) -> Version | None:
 
     The service pack is 0 where none is named; a lone digit between version and build is one.
     """
+    text = text[:_LONGEST]
     found = _BUILD.search(text)
     if found is None:
         return None
@@ -122,7 +124,9 @@ def name_of(text: str, build: str | None) -> tuple[str | None, list[Note]]:
     the family. A name "Windows 10" on a build of Windows 11 is Windows 11: the registry keeps the old.
     """
     number = int(build) if build and build.isdigit() else 0
-    plain = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", _MARKS.sub("", text))).strip()
+    plain = re.sub(
+        r"\s+", " ", unicodedata.normalize("NFKC", _MARKS.sub("", text[:_LONGEST]))
+    ).strip()
     name = _english(plain)
     if not name:
         client = BUILDS.get(number, ("", "", "", ""))[0] or BUILDS.get(number, ("", "", "", ""))[1]

@@ -91,7 +91,7 @@ def _stanzas(text: str) -> Iterator[Row]:
                 fields["Package"].strip(),
                 fields.get("Version", "").strip(),
                 fields.get("Architecture", "").strip(),
-                re.sub(r"\s*<[^>]*>\s*$", "", fields.get("Maintainer", "")).strip(),
+                fields.get("Maintainer", "").partition("<")[0].strip(),
                 state[-1:] == ["installed"],
             )
 

@@ -50,7 +50,7 @@ def _machine(row: Mapping[str, str]) -> str:
 
 def _plain(text: str) -> list[str] | None:
     """The entries of a file of nothing but KB numbers; None where it holds anything else."""
-    lines = [line.strip(" ,;\t\r") for line in text[: 1 << 20].split("\n")]
+    lines = [line.strip(" ,;\t\r") for line in text.split("\n")]
     entries = [line for line in lines if line and not line.startswith("#")]
     if not entries or not all(kb.KB.match(e) and kb.update_of(e) for e in entries):
         return None

@@ -251,7 +251,7 @@ def _package(kind: str, row: Row, platform: str, maker: str) -> Product:
     return Product(
         name=name,
         version=version,
-        vendor=re.sub(r"\s*<[^>]*>\s*$", "", maker),
+        vendor=maker.partition("<")[0].strip(),
         architecture=arch,
         purl=purl(kind, namespace, name, version, arch=arch) if namespace and name else "",
     )

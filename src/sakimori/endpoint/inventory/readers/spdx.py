@@ -41,7 +41,7 @@ def read(source: Source) -> list[Record]:
 
 def _component(name: Any, version: Any, maker: Any, purl: Any, purpose: Any) -> Component:
     """A package in the shape that sbom_record reads."""
-    maker = re.sub(r"^(?:Organization|Person|Tool):\s*", "", jsontext.text(maker))
+    maker = re.sub(r"^(?:Organization|Person|Tool):\s*", "", jsontext.text(maker)[:300])
     system = re.sub(r"[-_]", "", jsontext.text(purpose)).lower() == "operatingsystem"
     return {
         "type": "operating-system" if system else "library",
@@ -81,11 +81,19 @@ def _of_graph(graph: Any) -> list[Component]:
     ]  # fmt: skip
 
 
+def _without_texts(text: str) -> str:
+    """Leave out what stands between <text> and </text>; one that does not end hides nothing."""
+    parts, at = [], 0
+    while (start := text.find("<text>", at)) >= 0 and (end := text.find("</text>", start)) >= 0:
+        parts.append(text[at:start])
+        at = end + len("</text>")
+    return "".join([*parts, text[at:]])
+
+
 def _of_tags(text: str) -> list[Component]:
     """Packages begin at PackageName; texts over several lines are skipped."""
     packages: list[dict[str, str]] = []
-    plain = re.sub(r"(?s)<text>.*?</text>", "", text)
-    for line in plain.splitlines():
+    for line in _without_texts(text).splitlines():
         found = _TAG.match(line.strip())
         if found is None:
             continue
