@@ -111,6 +111,7 @@ class Watchman:
 
     def _quarantine(self) -> Quarantine:
         if self._held is None:
+            quarantining.recover(self.store, ACTOR)  # what a power cut left half done
             self._held = quarantining.opened(self.store, make=True)
         return self._held
 
