@@ -495,6 +495,10 @@ def test_a_damaged_file_is_not_put_back(machine: Machine) -> None:
     with pytest.raises(StateError, match="damaged"):
         machine.restore(entry.id)
     assert list(machine.files.iterdir()) == []
+    path.write_bytes(b"precious")
+    with pytest.raises(StateError, match="damaged"):
+        machine.restore(entry.id, replace=True)
+    assert path.read_bytes() == b"precious"
     assert machine.open().entry(entry.id).state == "taken"
 
 

@@ -141,7 +141,7 @@ def test_the_kernels_own_file_systems_are_left_out_unless_named() -> None:
     assert "/proc" in walk._kernel_folders(["/"])
     assert "/proc" not in walk._kernel_folders(["/proc/self"])
     walked = Walk(exclude=("[!/p]*",))
-    assert list(walked.files(["/"])) == []
+    assert not [f for f in walked.files(["/"]) if f.path.startswith("/proc")]
     assert walked.left["the kernel's own file systems"] == 1
     assert any(isinstance(f, Found) for f in Walk().files(["/proc/self/fdinfo"]))
 

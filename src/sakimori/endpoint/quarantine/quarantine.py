@@ -260,6 +260,8 @@ class Quarantine:
         with folder_of(target) as (folder, name):
             if folder.status(name) is None:
                 return
+        for _ in moving.checked(self._store, entry):  # before anything makes way for it
+            pass
         why = f"it was in the way when {entry.id} was restored"
         taken = moving.take(
             self._store,

@@ -69,6 +69,7 @@ def read(paths: Iterable[Path], ends: Sequence[str]) -> tuple[list[Source], list
                 "is not there", where=str(path), hint="name a file or folder of rules or hashes"
             )
         above = _above(path)
+        licences: dict[Path, str] = {}
         for file in _files(path, ends):
             try:
                 data = _content(file)
@@ -77,7 +78,9 @@ def read(paths: Iterable[Path], ends: Sequence[str]) -> tuple[list[Source], list
                     raise SourceError(error.strerror or str(error), where=str(path)) from error
                 warned.append(Warned(str(file), error.strerror or str(error)))
                 continue
-            sources.append(Source(str(file), data, _licence(file, above)))
+            if file.parent not in licences:
+                licences[file.parent] = _licence(file, above)
+            sources.append(Source(str(file), data, licences[file.parent]))
     return sources, warned
 
 

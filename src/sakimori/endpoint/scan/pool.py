@@ -56,6 +56,11 @@ def batches(files: Iterable[Found]) -> Iterator[list[Found]]:
         yield batch
 
 
+def _next(waiting: deque[list[str]], source: Iterator[Sequence[str]]) -> list[str]:
+    """Return what a dead worker left, else the next batch; an empty one at the end."""
+    return waiting.popleft() if waiting else list(next(source, ()))
+
+
 @dataclass(slots=True)
 class _Worker:
     process: BaseProcess
@@ -102,32 +107,29 @@ class Pool:
     def run(self, work: Iterable[Sequence[str]]) -> Iterator[Looked]:
         """Look at batches of paths; results come in no order. A batch is taken when it is needed."""
         source = iter(work)
-        more = True
         waiting: deque[list[str]] = deque()
         while True:
-            while (worker := self._free()) is not None:
-                batch = waiting.popleft() if waiting else list(next(source, ())) if more else []
-                if not batch:
-                    more = more and bool(waiting)
-                    break
-                self._give(worker, batch)
+            while self._room() and (batch := _next(waiting, source)):
+                self._give(self._idlest(), batch)
             busy = [worker for worker in self._workers if worker.batches]
             if not busy:
-                if not waiting:
-                    return
-                continue
+                return
             for worker in self._ready(busy):
                 yield from self._answers(worker, waiting)
             yield from self._hung(busy, waiting)
 
-    def _free(self) -> _Worker | None:
-        """Return the worker with least to do, a new one where there may be more of them."""
+    def _room(self) -> bool:
+        """Whether a worker, or a new one, could take a batch."""
+        return len(self._workers) < self._most or any(
+            len(worker.batches) < _AHEAD for worker in self._workers
+        )
+
+    def _idlest(self) -> _Worker:
+        """Return the worker with least to do; a new one where all have something and it may be."""
         least = min(self._workers, key=lambda worker: len(worker.batches), default=None)
-        if least is not None and not least.batches:
-            return least
-        if len(self._workers) < self._most:
+        if least is None or (least.batches and len(self._workers) < self._most):
             return self._new()
-        return least if least is not None and len(least.batches) < _AHEAD else None
+        return least
 
     def _new(self) -> _Worker:
         ours, theirs = self._context.Pipe()

@@ -208,6 +208,8 @@ def _kernel_folders(paths: list[str]) -> frozenset[str]:
         if len(fields) > 2 and fields[2] in _KERNEL
     }
     for path in paths:
+        if not places or not os.path.isdir(path):  # noqa: PTH112 - a path of any bytes
+            continue
         full = os.path.realpath(path)
         places = {p for p in places if not (full == p or full.startswith(p.rstrip("/") + "/"))}
         if not path.startswith("/"):  # found under the name that was given
