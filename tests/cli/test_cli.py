@@ -124,6 +124,15 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "sinkhole check", "sinkhole config", "sinkhole run", "size", "snapshot diff",
         "snapshot show", "snapshot take", "spam-days", "sql", "study", "survival", "tables",
         "verify-update", "visits",
+        "case proposals", "case reject", "case sinkhole", "case size", "case undo", "contacts",
+        "controllers", "demo", "effect", "effect-plan", "events", "evidence add",
+        "evidence custody", "evidence export", "evidence init", "evidence list",
+        "evidence new-key", "evidence seal", "evidence stamp", "evidence verify", "explain",
+        "export", "findings", "hosts", "hunt", "import", "infection-rates", "intel import",
+        "intel list",
+        "lake compact", "lake retain", "lake verify", "letter", "notices", "notify", "plan",
+        "scan", "simulate", "sinkhole check", "sinkhole config", "sinkhole run", "size", "spam-days",
+        "sql", "survival", "tables", "visits",
     ]  # fmt: skip
 
 
