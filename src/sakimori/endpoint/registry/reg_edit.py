@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sakimori.endpoint.registry.access import MemoryRegistry
 from sakimori.endpoint.registry.files import put
-from sakimori.endpoint.registry.names import exact, upper
+from sakimori.endpoint.registry.names import exact, parent, upper
 from sakimori.endpoint.registry.reg_read import read_reg
 from sakimori.endpoint.registry.reg_write import reg_bytes
 
@@ -32,8 +32,6 @@ class RegFileRegistry:
         self._before = _merged([key for read in reads for key in read.keys])
         self._now = _merged(self._before.all_keys())
         self._out = out
-        self._touched: dict[str, str] = {}  # exact -> as written; first touched first
-        self._gone: dict[str, str] = {}
 
     def notes(self) -> tuple[str, ...]:
         """Say what could not be read in the exports."""
@@ -53,64 +51,49 @@ class RegFileRegistry:
 
     def set(self, key: str, value: Value) -> None:
         """See `Registry.set`."""
-        self._touched.setdefault(exact(key), key)
         self._now.set(key, value)
 
     def delete(self, key: str, name: str) -> bool:
         """See `Registry.delete`."""
-        self._touched.setdefault(exact(key), key)
         return self._now.delete(key, name)
 
     def delete_key(self, key: str) -> bool:
         """See `Registry.delete_key`."""
-        self._gone.setdefault(exact(key), key)
         return self._now.delete_key(key)
 
     def save(self) -> None:
         """Write the two files, the undo first. Raises EngineError, RefusedError; no file is half written."""
-        changes, undo = self._steps()
-        after, back = reg_bytes(changes), reg_bytes(undo)
+        after = reg_bytes(_steps(self._before, self._now))
+        back = reg_bytes(_steps(self._now, self._before, known=self._before))
         put(back, self._out.with_suffix(".undo.reg"))
         put(after, self._out)
 
-    def _steps(self) -> tuple[list[_Step], list[_Step]]:
-        changes: list[_Step] = []
-        undo: list[_Step] = []
-        for key in self._gone.values():
-            if self._before.values(key) is not None:
-                changes.append((key, None))
-                undo += [(old.path, list(old.values)) for old in self._below(key)]
-        for name, key in self._touched.items():
-            before, after = self._before.values(key), self._now.values(key)
-            under = any(name == gone or name.startswith(f"{gone}\\") for gone in self._gone)
-            if under:  # the whole key was removed first: what is there now is all new
-                changes += [(key, list(after))] if after is not None else []
-                undo.insert(0, (key, None))
-                continue
-            if before is None and after is not None:
-                undo.insert(0, (self._first_new(key), None))
-            elif items := _difference(after or (), before or ()):
-                undo.append((key, items))
-            if after is not None and (items := _difference(before or (), after)):
-                changes.append((key, items))
-        return changes, undo
 
-    def _below(self, key: str) -> list[Key]:
-        name = exact(key)
-        return [
-            old
-            for old in self._before.all_keys()
-            if exact(old.path) == name or exact(old.path).startswith(f"{name}\\")
-        ]
+def _steps(
+    old: MemoryRegistry, new: MemoryRegistry, *, known: MemoryRegistry | None = None
+) -> list[_Step]:
+    """Return what makes `old` into `new`: removals first, parents first.
 
-    def _first_new(self, key: str) -> str:
-        """Return the highest key on the way to `key` of which the exports know nothing."""
-        parts = key.strip("\\").split("\\")
-        for count in range(2, len(parts) + 1):
-            path = "\\".join(parts[:count])
-            if self._before.values(path) is None and not self._before.subkeys(path):
-                return path
-        return key
+    With `known`, a key is removed only where that registry holds its parent and nothing below it.
+    """
+    was = {exact(key.path): key for key in old.all_keys()}
+    wanted = {exact(key.path): key for key in new.all_keys()}
+    steps: list[_Step] = []
+    gone: list[str] = []
+    for name, key in was.items():
+        if name in wanted or any(name.startswith(f"{above}\\") for above in gone):
+            continue
+        if known is None or (known.values(parent(name)) is not None and not known.subkeys(name)):
+            gone.append(name)
+            steps.append((key.path, None))
+        elif key.values:
+            steps.append((key.path, [value.name for value in key.values]))
+    for name, key in wanted.items():
+        before = was.get(name)
+        items = _difference(before.values if before else (), key.values)
+        if items or (before is None and not new.subkeys(name)):  # a parent comes with its child
+            steps.append((key.path, items))
+    return steps
 
 
 def _merged(keys: Sequence[Key]) -> MemoryRegistry:
