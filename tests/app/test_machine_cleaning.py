@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -282,3 +283,14 @@ def test_a_plan_that_was_damaged_is_an_error(planted: Planted, store: Path) -> N
     (store / "clean" / done.run / "plan.json").write_text("{}")
     with pytest.raises(Exception, match="not a plan"):
         cleaning.undo(store, done.run)
+
+
+def test_hostile_names_go_through_plan_journal_and_evidence(planted: Planted, store: Path) -> None:
+    name = os.fsdecode(b"var/tmp/sakimori-test-\xff\n\x1b[2J")
+    (planted.root / name).write_text(MARKER)
+    looked = cleaning.look(store, Place(root=planted.root), ["sakimori-test"])
+    done = cleaning.clean(store, looked)
+    assert {o.outcome for o in done.outcomes} == {"done"}
+    assert not (planted.root / name).exists()
+    assert {u.outcome for u in cleaning.undo(store, done.run)} <= {"undone", "already"}
+    assert (planted.root / name).read_text() == MARKER

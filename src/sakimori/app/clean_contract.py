@@ -52,6 +52,7 @@ def clean(looked: Looked, cleaned: Cleaned | None) -> dict[str, Any]:
         "findings": findings,
         "unseen": [asdict(u) for u in looked.found.unseen],
         "left_out": list(looked.left_out),
+        "notes": list(looked.notes),
         "seconds": round(looked.seconds, 3),
     }
 
@@ -65,6 +66,7 @@ def resumed(cleaned: Cleaned) -> dict[str, Any]:
         "findings": [finding(o.finding, o.outcome, o.reason) for o in cleaned.outcomes],
         "unseen": [],
         "left_out": [],
+        "notes": [],
         "seconds": 0.0,
     }
 

@@ -83,6 +83,7 @@ class Looked:
     seconds: float
     definitions: str = ""  # version of those that are active
     left_out: tuple[str, ...] = ()  # recipes for another platform than this machine's
+    notes: tuple[str, ...] = ()  # what in hives or exports could not be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ def look(
         seconds=(now() - began).total_seconds(),
         definitions=_definitions(store),
         left_out=left_out,
+        notes=registries.notes(system.registry),
     )
 
 

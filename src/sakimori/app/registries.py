@@ -39,3 +39,9 @@ def opened(
 
         return LiveRegistry(api())
     return None
+
+
+def notes(registry: Registry | None) -> tuple[str, ...]:
+    """Return what in hives or exports could not be read, or was read from their logs."""
+    told = getattr(registry, "notes", None)
+    return tuple(told()) if told is not None else ()

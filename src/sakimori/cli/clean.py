@@ -195,7 +195,7 @@ def _print(plain: dict[str, Any], form: Format, say: Translator) -> None:
     _say_rest(plain, say)
 
 
-def _say_rest(plain: dict[str, Any], say: Translator) -> None:
+def _say_unseen(plain: dict[str, Any], say: Translator) -> None:
     unseen = Counter((one["recipe"], one["reason"]) for one in plain["unseen"])
     for (name, reason), times in unseen.most_common(_SHOWN):
         out.say(
@@ -204,9 +204,15 @@ def _say_rest(plain: dict[str, Any], say: Translator) -> None:
         )  # fmt: skip
     if len(unseen) > _SHOWN:
         out.say(say.tr("and {count} more", count=len(unseen) - _SHOWN))
+    for note in plain["notes"][:_SHOWN]:
+        out.say(say.tr("note: {note}", note=note))
     if plain["left_out"]:
         names = ", ".join(plain["left_out"])
         out.say(say.tr("left out, since they are for another system: {recipes}", recipes=names))
+
+
+def _say_rest(plain: dict[str, Any], say: Translator) -> None:
+    _say_unseen(plain, say)
     for one in plain["recipes"]:
         if not one["trusted"]:
             out.say(

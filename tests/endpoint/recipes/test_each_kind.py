@@ -241,7 +241,7 @@ GOOD_ONE = Process(12, "113", "/bin/sh", False, ("sh", "-c", "true"))
     ("items", "stopped"),
     [
         ("- {process: badthing, command: '/opt/badthing', source: s}", [BAD]),
-        ("- {process: '', command: '/opt/badthing', source: s}", [BAD]),
+        ("- {process: /opt/badthing, command: '/opt/badthing', source: s}", [BAD]),
         ("- {process: x, deleted: true, source: s}", [GONE]),
         ("- {process: /opt/x, deleted: true, source: s}", [GONE]),
         ("- {process: /bin/sh, deleted: true, source: s}", []),

@@ -52,6 +52,7 @@ ITEMS = [
      "size.to: a whole number"),
     ("a process by name alone", "- {process: sh, source: s}", 10, "a name alone does not decide"),
     ("every deleted process", "- {process: '', deleted: true, source: s}", 10, "which process"),
+    ("every process with such words", "- {process: '', command: /opt/badthing, source: s}", 10, "which process"),
     ("a service by name alone", "- {service: ssh.service, source: s}", 10, "a name alone does not decide"),
     ("a service with a path", "- {service: ../x.service, source: s, always-bad: true}", 10, "no name of a service"),
     ("a unit without its kind", "- {service: ssh, source: s, always-bad: true}", 10, "is no unit"),

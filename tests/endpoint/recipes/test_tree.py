@@ -139,3 +139,18 @@ def test_a_hosts_file_that_is_a_link_is_edited_where_it_leads(box: Any) -> None:
     assert [o.outcome for o in box.clean("- {hosts: [evil.example], source: s}")] == ["done"]
     assert (box.root / "etc/hosts").is_symlink()
     assert (box.root / "run/hosts").read_text() == ""
+
+
+def test_what_may_not_be_looked_at_is_told(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.put("/var/spool/cron/crontabs/u", "* * * * * /opt/badthing\n")
+    opening = os.open
+
+    def denied(path: Any, *given: Any, **more: Any) -> int:
+        if path == "crontabs":
+            raise PermissionError(13, "denied")
+        return opening(path, *given, **more)
+
+    monkeypatch.setattr(os, "open", denied)
+    found = box.find("- {job: cron, contains: /opt/badthing, source: s}")
+    assert not found.findings
+    assert "/var/spool/cron/crontabs: permission denied" in {u.reason for u in found.unseen}
