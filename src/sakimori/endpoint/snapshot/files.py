@@ -229,9 +229,9 @@ def _content(entry: _Entry, keep: bool) -> dict[str, Any]:
 
 
 def _hash(handle: int, size: int, keep: bool) -> tuple[int, str, bytes]:
-    data = os.read(handle, min(size + 1, _CHUNK))
+    data = os.read(handle, min(size + 1, _CHUNK) if size else _CHUNK)
     summed, length, head = hashlib.sha256(data), len(data), data[:_HELD] if keep else b""
-    while data and length != size:
+    while data and length < size:  # what grows as fast as it is read would have no end
         data = os.read(handle, _CHUNK)
         summed.update(data)
         length += len(data)
