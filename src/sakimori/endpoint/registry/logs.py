@@ -199,12 +199,12 @@ def _write(hive: bytearray, bins: int, pages: Sequence[tuple[int, bytes]]) -> No
     struct.pack_into("<I", hive, 40, bins)
 
 
-def marvin32(data: bytes) -> int:
-    """Return the Marvin32 hash (64 bits) with the seed that registry logs use.
+def marvin32(data: bytes, seed: tuple[int, int] = _SEED) -> int:
+    """Return the Marvin32 hash (64 bits); `seed` is its low and high word, as registry logs use it.
 
     Source: N. Ferguson, US patent 8,555,392; the seed from the format specification.
     """
-    low, high = _SEED
+    low, high = seed
     whole = len(data) & ~3
     tail = int.from_bytes(data[whole:] + b"\x80", "little")
     for word in (*struct.unpack_from(f"<{whole // 4}I", data), tail, 0):

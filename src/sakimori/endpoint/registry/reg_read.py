@@ -37,6 +37,10 @@ _HEX = re.compile(
 )
 _END = re.compile(r"[ \t]*(?:;[^\r\n]*)?(?=[\r\n]|\Z)")
 _BREAK = re.compile(r"\\[ \t]*(?:;[^\r\n]*)?(?:\r\n|\r|\n)")
+# cp1252 over Latin-1; the five bytes that it leaves open stay as they are, as in Windows.
+_WESTERN = {
+    byte: bytes((byte,)).decode("cp1252", "ignore") or chr(byte) for byte in range(128, 160)
+}
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -93,13 +97,8 @@ def _decode(raw: bytes, where: str, encoding: str | None) -> tuple[str, str, tup
         return raw.decode("utf-8-sig"), "cp1252" if raw.isascii() else "utf-8", ()
     except UnicodeDecodeError:
         pass
-    text = "".join(_cp1252(byte) for byte in raw) if len(raw) < 1 << 16 else raw.decode("latin-1")
-    return text, "cp1252", ("the file does not say its encoding: read as Western (cp1252)",)
-
-
-def _cp1252(byte: int) -> str:
-    """Return one byte's character; the five that cp1252 leaves open stay as they are, as in Windows."""
-    return bytes((byte,)).decode("cp1252", "ignore") or chr(byte)
+    note = "the file does not say its encoding: read as Western (cp1252)"
+    return raw.decode("latin-1").translate(_WESTERN), "cp1252", (note,)
 
 
 @dataclass
@@ -229,7 +228,7 @@ class _Reader:
 
 
 def _hex_bytes(text: str) -> bytes | None:
-    """Return the bytes of `01,ab,\\<newline> 02`; None where something else stands there."""
+    r"""Return the bytes of `01,ab,\<newline> 02`; None where something else stands there."""
     parts = [part.strip(" \t\r\n") for part in _BREAK.sub("", text).split(",")]
     if parts[-1] == "":
         parts.pop()  # one comma too many, or nothing at all
