@@ -15,8 +15,9 @@ from babel.messages.pofile import read_po
 
 import sakimori
 from sakimori import detectors
-from sakimori.app import results, sizing, telling
+from sakimori.app import results, sizing, snapshot_telling, snapshot_words, telling
 from sakimori.config import LANGUAGES
+from sakimori.endpoint.inventory.notes import NOTES as INVENTORY_NOTES
 from sakimori.endpoint.study.words import KIND_WORDS as STUDY_KINDS
 from sakimori.endpoint.study.words import NOTES as STUDY_NOTES
 from sakimori.endpoint.study.words import VERDICT_WORDS as STUDY_VERDICTS
@@ -55,6 +56,9 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("app/plan_telling.py", "n.message"): {"p2p": solve.P2P, "later": solve.LATER},
     ("app/effects.py", "note.message"): NOTES,
     ("app/cleaning.py", "SURVIVAL_NOTES[code]"): SURVIVAL_NOTES,
+    ("app/snapshot_telling.py", "OBJECT_WORDS[kind]"): snapshot_telling.OBJECT_WORDS,
+    ("app/snapshot_words.py", "KINDS[kind]"): snapshot_words.KINDS,
+    ("app/snapshot_words.py", "RIGHTS[rights]"): snapshot_words.RIGHTS,
     ("app/sizing.py", "QUANTITY_WORDS[name]"): sizing.QUANTITY_WORDS,
     ("app/sizing.py", "REASON_WORDS[reason]"): sizing.REASON_WORDS,
     ("app/sizing.py", "DEFINITIONS[name]"): DEFINITIONS,
@@ -71,6 +75,7 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("endpoint/study/words.py", "VERDICT_WORDS[one.verdict]"): STUDY_VERDICTS,
     ("app/studying.py", "words.VERDICT_WORDS[one.verdict]"): STUDY_VERDICTS,
     ("app/studying.py", "words.KIND_WORDS[one.kind]"): STUDY_KINDS,
+    ("app/inventorying.py", "NOTES[n.code]"): INVENTORY_NOTES,
     ("app/results.py", "self.message"): {
         "no host": results.NO_HOST,
         "relative": results.RELATIVE,

@@ -147,6 +147,8 @@ class Machine:
     )
     rules: tuple[Path, ...] = ()  # YARA rules to scan with when no --rules is given
     hashes: tuple[Path, ...] = ()  # hash sets to scan with when no --hashes is given
+    definitions: str = ""  # where `rules update` looks: https://, a folder or a zip file
+    ring: str = "all"  # which definitions this machine takes: "canary" (first) or "all"
     passwords: tuple[str, ...] = ("infected", "infected666", "malware", "virus", "password")
 
     def __post_init__(self) -> None:
@@ -155,6 +157,8 @@ class Machine:
             raise ConfigError(
                 f"country is {self.country!r}", hint='two capital letters, such as "JP"'
             )
+        if self.ring not in ("canary", "all"):
+            raise ConfigError(f"ring is {self.ring!r}", hint="canary or all")
         if self.managed not in MANAGED:
             raise ConfigError(f"managed is {self.managed!r}", hint=", ".join(MANAGED))
 

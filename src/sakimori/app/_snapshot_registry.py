@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sakimori.endpoint.snapshot.model import Gap, Source
+from sakimori.endpoint.snapshot.model import Gap, Source, place
 from sakimori.endpoint.snapshot.names import canonical
 from sakimori.endpoint.snapshot.registry import records_of, tops
 from sakimori.errors import SourceError
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from sakimori.endpoint.registry.found import HiveRead, Problem
     from sakimori.endpoint.registry.model import Key
-    from sakimori.endpoint.registry.source import HiveRead
     from sakimori.endpoint.snapshot.model import Record
 
 
@@ -30,44 +30,83 @@ class Registry:
     sources: list[Source] = field(default_factory=list)
 
 
-def read(hives: Iterable[tuple[str, Path]], exports: Iterable[Path]) -> Registry:
-    """Read all sources; without any, the live registry. Raises SourceError."""
-    from sakimori.endpoint.registry import read_hive, read_live, read_reg  # noqa: PLC0415
+def read_this() -> Registry:
+    """Read the registry of the machine that this runs on. Raises RefusedError where it has none."""
+    from sakimori.endpoint.registry.source import read_live  # noqa: PLC0415
 
-    found = Registry()
-    keys: dict[str, Key] = {}
-    roots: list[str] = []
-    for name, path in hives:
-        found.sources.append(Source("hive", name, str(path), _sum(path)))
-        given = read_hive(path, name)
-        roots.append(name)
-        _add(found, keys, given, name)
-    for path in exports:
-        found.sources.append(Source("export", "", str(path), _sum(path)))
-        given = read_reg(path)
-        own = tops(key.path for key in given.keys)
-        roots += own
-        _add(found, keys, given, str(path))
-    if not found.sources:
-        given = read_live()
-        roots += {key.path.partition("\\")[0] for key in given.keys}
-        _add(found, keys, given, "")
-    found.roots = tops(roots)
-    for name in sorted(keys, key=lambda one: (one.replace("\\", "\0"), one)):
-        found.records += records_of(keys[name])
+    found, keys = Registry(), _Keys()
+    given = read_live()
+    found.gaps += keys.add(given, "HKLM")
+    found.roots = tops(key.path.partition("\\")[0] for key in given.keys)
+    found.records = keys.records()
     return found
 
 
-def _add(found: Registry, keys: dict[str, Key], given: HiveRead, name: str) -> None:
-    """Add a source's keys; where two sources have one key, the first counts."""
-    again = 0
-    for key in given.keys:
-        again += keys.setdefault(canonical(key.path), key) is not key
-    if again:
-        reason = f"{again} keys are there twice; the first one counts"
-        found.gaps.append(Gap("registry", f"({name})", reason))
-    for problem in given.problems:
-        found.gaps.append(Gap("registry", name, f"{problem.where}: {problem.reason}"))
+def read(hives: Iterable[tuple[str, Path]], exports: Iterable[Path]) -> Registry:
+    """Read all sources. Raises SourceError where one cannot be read at all.
+
+    Where two sources have one key, the first counts; two keys of one name in one hive are kept both.
+    """
+    from sakimori.endpoint.registry.hive import read_hive  # noqa: PLC0415 - slow to import
+    from sakimori.endpoint.registry.reg_read import read_reg  # noqa: PLC0415
+
+    found, keys = Registry(), _Keys()
+    roots: list[str] = []
+    for name, path in hives:
+        given, digest = read_hive(path, name), _sum(path)
+        found.sources.append(Source("hive", name, str(path), digest, given.notes))
+        roots.append(name)
+        found.gaps += keys.add(given, name)
+    for path in exports:
+        given, digest = read_reg(path), _sum(path)
+        found.sources.append(Source("export", "", str(path), digest, given.notes))
+        roots += tops(key.path for key in given.keys)
+        found.gaps += keys.add(given, str(path))
+    found.roots = tops(roots)
+    found.records = keys.records()
+    return found
+
+
+class _Keys:
+    """Keys of all sources by canonical name."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, list[Key]] = {}
+
+    def add(self, given: HiveRead, name: str) -> list[Gap]:
+        """Add a source's keys; return what is wrong with it."""
+        earlier, again = set(self._held), 0
+        for key in given.keys:
+            place = canonical(key.path)
+            if place in earlier:
+                again += 1
+            else:
+                self._held.setdefault(place, []).append(key)
+        gaps = [_gap(one, name) for one in given.problems]
+        if again:
+            gaps.append(
+                Gap("registry", f"({name})", f"{again} keys came from an earlier source already")
+            )
+        return gaps
+
+    def records(self) -> list[Record]:
+        """Return all records, sorted by place."""
+        made: list[Record] = []
+        for name in sorted(self._held, key=lambda one: (one.replace("\\", "\0"), one)):
+            held = self._held[name]
+            records = [record for key in held for record in records_of(key)]
+            made += sorted(records, key=place) if len(held) > 1 else records
+        return made
+
+
+def _gap(problem: Problem, name: str) -> Gap:
+    """Return a problem of a hive as a gap.
+
+    One that is in a cell may hide any key of the hive, so that what is missing there is not compared. One
+    that is about the file as a whole, such as a log that is not there, is told and hides nothing.
+    """
+    inside = ": " in problem.where
+    return Gap("registry", name if inside else f"({name})", f"{problem.where}: {problem.reason}")
 
 
 def _sum(path: Path) -> str:

@@ -156,8 +156,10 @@ def restore(
         to = _place(entry, places.to)
         if not yes:
             return held.preview_restore(entry.id, to=to, replace=places.replace)
-        done = held.restore(entry.id, to=to, replace=places.replace, now=_now())
-        _record_displaced(outcome, held, store, actor)
+        try:
+            done = held.restore(entry.id, to=to, replace=places.replace, now=_now())
+        finally:
+            _record_displaced(outcome, held, store, actor)
         deeds.record(store, "quarantine restore", deed_of(done), actor)
         return done
 

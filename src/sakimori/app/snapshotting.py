@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import platform
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sakimori import __version__
@@ -21,17 +23,19 @@ from sakimori.endpoint.snapshot import (
     sockets,
     users,
 )
-from sakimori.endpoint.snapshot.format import aside_of, write_snapshot
+from sakimori.endpoint.snapshot.diff import Difference
+from sakimori.endpoint.snapshot.diff import compare as endpoint_compare
+from sakimori.endpoint.snapshot.format import aside_of, read_snapshot, write_snapshot
 from sakimori.endpoint.snapshot.ground import Ground
 from sakimori.endpoint.snapshot.model import Gap, Header, Scope, Source, place
-from sakimori.errors import ConfigError, SourceError
+from sakimori.errors import ConfigError, SakimoriError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
-    from pathlib import Path
 
-    from sakimori.endpoint.snapshot.model import Record
+    from sakimori.endpoint.changes import Change
+    from sakimori.endpoint.snapshot.model import Record, Snapshot
 
 _COLLECTORS: dict[str, Callable[[Ground], Iterator[Record]]] = {
     "job": jobs.collect,
@@ -66,9 +70,7 @@ class Asked:
 
     def __post_init__(self) -> None:
         """Refuse kinds of objects that are none."""
-        for kind in self.only:
-            if kind not in OBJECTS:
-                raise ConfigError(f"no object is named {kind!r}", hint=", ".join(OBJECTS))
+        check_kinds(self.only)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,72 @@ def take(
         scopes=tuple(scopes),
         gaps=tuple(gaps),
     )
+
+
+def hive(text: str) -> tuple[str, Path]:
+    """Return NAME and FILE of `NAME=FILE`. Raises ConfigError where one is missing."""
+    name, equals, path = text.partition("=")
+    if not (name.strip("\\ ") and equals and path):
+        raise ConfigError(f"{text!r} is not NAME=FILE", hint="such as SOFTWARE=hives/SOFTWARE")
+    return name.strip("\\ "), Path(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two snapshots and what differs."""
+
+    a: Snapshot
+    b: Snapshot
+    found: Difference
+
+
+def compare(a: Path, b: Path, *, only: tuple[str, ...] = (), autoruns: bool = False) -> Compared:
+    """Read two snapshots and return what differs; `only` and `autoruns` narrow what is told.
+
+    Raises SourceError where one is no snapshot or damaged.
+    """
+    check_kinds(only)
+    before, after = read_snapshot(a), read_snapshot(b)
+    found = endpoint_compare(before, after)
+    changes = tuple(
+        one for one in found.changes if _wanted(one, only) and (not autoruns or _autorun(one))
+    )
+    left = tuple(one for one in found.not_compared if not only or one.object in only)
+    return Compared(before, after, Difference(changes, left))
+
+
+def _wanted(change: Change, only: tuple[str, ...]) -> bool:
+    return not only or change.object in only
+
+
+def _autorun(change: Change) -> bool:
+    return any(state is not None and "autorun" in state for state in (change.before, change.after))
+
+
+def look(
+    path: Path, *, only: tuple[str, ...] = (), key: str = ""
+) -> tuple[Snapshot, Iterator[Record]]:
+    """Read a snapshot and return it with those of its records that are asked for; none without `only`, `key`.
+
+    Raises SourceError.
+    """
+    check_kinds(only)
+    one = read_snapshot(path)
+    if not only and not key:
+        return one, iter(())
+    matches = places.matcher((key,) if key else ("*",)).match
+    return one, (
+        record
+        for record in one.records()
+        if (not only or record.object in only) and matches(record.key)
+    )
+
+
+def check_kinds(only: tuple[str, ...]) -> None:
+    """Raise ConfigError where one of these is no kind of object."""
+    for kind in only:
+        if kind not in OBJECTS:
+            raise ConfigError(f"no object is named {kind!r}", hint=", ".join(OBJECTS))
 
 
 def kinds(asked: Asked) -> tuple[str, ...]:
@@ -180,7 +248,21 @@ class _Taking:
             return []
         from sakimori.app import _snapshot_registry as registry  # noqa: PLC0415 - slow to import
 
-        found = registry.read(self.asked.hives, self.asked.exports)
+        given = self.asked.hives or self.asked.exports
+        if not given and not self.ground.live:
+            self.ground.miss("registry", "", "no hive is named")
+            return []
+        try:
+            found = (
+                registry.read(self.asked.hives, self.asked.exports)
+                if given
+                else registry.read_this()
+            )
+        except SakimoriError as error:
+            if given:
+                raise
+            self.ground.miss("registry", "", str(error))
+            return []
         self._registry, self._roots = found.records, found.roots
         self.ground.gaps += found.gaps
         return found.sources
@@ -235,7 +317,8 @@ class _Taking:
     def _scope(self, kind: str, reason: str) -> Scope:
         if kind == "file":
             wanted = self._wanted()
-            return Scope(kind, wanted.roots, wanted.excluded, reason)
+            own = tuple(glob.escape(path.removeprefix(self.ground.root)) for path in self.own)
+            return Scope(kind, wanted.roots, (*wanted.excluded, *sorted(own)), reason)
         return Scope(kind, self._roots if kind == "registry" else (), (), reason)
 
 

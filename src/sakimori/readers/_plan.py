@@ -47,6 +47,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "sinkhole": (("ts", "src_ip", "service"), ("outcome", "path_hash", "bot_id")),
     "event": (("ts", "category"), ("src_ip", "name", "url")),
     "pdns": (("ts", "name", "rdata"), ("rrtype",)),
+    "tool_run": (("ts", "machine", "tool"), ("scanned", "found")),
 }
 _ZEEK_LOGS = ("conn", "dns", "http", "ssl", "x509", "smtp", "irc", "ssh", "files")
 _DURATIONS = {"ecs": 1e-9, "ocsf": 1e-3}  # ECS counts nanoseconds, OCSF milliseconds

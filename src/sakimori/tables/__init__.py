@@ -24,11 +24,14 @@ from sakimori.tables.rejects import REJECTS
 from sakimori.tables.sinkhole import SINKHOLE
 from sakimori.tables.ssh import SSH
 from sakimori.tables.tls import TLS
+from sakimori.tables.tool_run import TOOL_RUN
 
 TELEMETRY: dict[str, Table] = {
     t.name: t
-    for t in (CONN, DNS, HTTP, TLS, CERT, MAIL, IRC, SSH, FILES, ALERT, EVENT, PDNS, SINKHOLE)
-}
+    for t in (
+        CONN, DNS, HTTP, TLS, CERT, MAIL, IRC, SSH, FILES, ALERT, EVENT, PDNS, SINKHOLE, TOOL_RUN
+    )
+}  # fmt: skip
 ALL: dict[str, Table] = TELEMETRY | {t.name: t for t in (REJECTS, PREVALENCE, INDICATOR, FINDING)}
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
     "PREVALENCE",
     "REJECTS",
     "TELEMETRY",
+    "TOOL_RUN",
     "WAYS",
     "Column",
     "Table",

@@ -189,9 +189,9 @@ def test_a_device_is_refused(machine: Machine) -> None:
         machine.take(machine.home.__class__("/dev/null"))
 
 
-@pytest.mark.parametrize("name", ["nowhere", "no/folder", "x" * 256])
+@pytest.mark.parametrize("name", ["nowhere", "no/folder", "x" * 256, "x/" * 3000, "a\0b"])
 def test_what_is_missing_is_said(name: str, machine: Machine) -> None:
-    with pytest.raises((SourceError, OSError)):
+    with pytest.raises(SourceError):
         machine.take(machine.files / name)
 
 
@@ -495,6 +495,10 @@ def test_a_damaged_file_is_not_put_back(machine: Machine) -> None:
     with pytest.raises(StateError, match="damaged"):
         machine.restore(entry.id)
     assert list(machine.files.iterdir()) == []
+    path.write_bytes(b"precious")
+    with pytest.raises(StateError, match="damaged"):
+        machine.restore(entry.id, replace=True)
+    assert path.read_bytes() == b"precious"
     assert machine.open().entry(entry.id).state == "taken"
 
 
@@ -564,6 +568,16 @@ def test_nothing_is_made_before_the_first_take(machine: Machine) -> None:
 
 
 def test_only_the_owner_can_look_into_the_store(machine: Machine) -> None:
+    machine.store.mkdir(parents=True, mode=0o755)
     machine.take(machine.file())
     for path in (machine.store, *machine.store.rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_a_store_that_cannot_be_made_is_said(machine: Machine) -> None:
+    path = machine.file()
+    held = machine.open()
+    machine.store.write_text("in the way")
+    with pytest.raises(EngineError, match="cannot be made"):
+        machine.take(path, held)
+    assert path.exists()

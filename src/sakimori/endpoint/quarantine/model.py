@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -100,12 +100,17 @@ class Recovered:
     outcome: str
 
 
+_ENTRY = tuple(f.name for f in fields(Entry))
+_ATTRIBUTES = tuple(f.name for f in fields(Attributes))
+
+
 def as_plain(entry: Entry) -> dict[str, Any]:
     """Return an entry as JSON values, from which `from_plain` makes the same entry."""
-    plain = asdict(entry)
+    plain = {name: getattr(entry, name) for name in _ENTRY}
     plain["taken"], plain["changed"] = entry.taken.isoformat(), entry.changed.isoformat()
-    plain["attributes"]["xattrs"] = {k: v.hex() for k, v in entry.attributes.xattrs.items()}
-    return plain
+    attrs = {name: getattr(entry.attributes, name) for name in _ATTRIBUTES}
+    attrs["xattrs"] = {k: v.hex() for k, v in entry.attributes.xattrs.items()}
+    return plain | {"attributes": attrs}
 
 
 def from_plain(plain: Mapping[str, Any]) -> Entry:
@@ -113,7 +118,7 @@ def from_plain(plain: Mapping[str, Any]) -> Entry:
     given = dict(plain["attributes"])
     given["xattrs"] = {str(k): bytes.fromhex(v) for k, v in given["xattrs"].items()}
     given["unread"] = tuple(given["unread"])
-    values = {f.name: plain[f.name] for f in fields(Entry)}
+    values = {name: plain[name] for name in _ENTRY}
     values["attributes"] = Attributes(**given)
     values["taken"] = datetime.fromisoformat(plain["taken"])
     values["changed"] = datetime.fromisoformat(plain["changed"])

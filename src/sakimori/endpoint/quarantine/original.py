@@ -83,7 +83,7 @@ def opened(folder: Folder, name: str, path: str, *, symlink: bool = False) -> It
     Raises RefusedError for what is no plain file (a symbolic link, unless it is asked for) or is
     protected by a flag, SourceError where there is nothing or it cannot be read.
     """
-    status = folder.status(name)
+    status = _status(folder, name, path)
     if status is None:
         raise SourceError("there is no such file", where=path, hint="it may have been moved")
     if symlink and stat.S_ISLNK(status.st_mode):
@@ -109,6 +109,13 @@ def opened(folder: Folder, name: str, path: str, *, symlink: bool = False) -> It
             os.close(fd)
         else:
             held.let_go()
+
+
+def _status(folder: Folder, name: str, path: str) -> os.stat_result | None:
+    try:
+        return folder.status(name)
+    except OSError as error:
+        raise SourceError(f"it cannot be looked at: {error.strerror}", where=path) from error
 
 
 def _check_plain(mode: int, path: str) -> None:

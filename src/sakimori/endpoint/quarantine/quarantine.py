@@ -24,7 +24,7 @@ from sakimori.endpoint.quarantine.model import (
 from sakimori.endpoint.quarantine.moving import Wanted
 from sakimori.endpoint.quarantine.sealing import Damaged
 from sakimori.endpoint.quarantine.store import Record, Store, furthest
-from sakimori.errors import RefusedError, SourceError
+from sakimori.errors import EngineError, RefusedError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -180,13 +180,7 @@ class Quarantine:
 
         Raises SourceError when there is none, or more than one.
         """
-        full = [
-            f"{name}-{rand}"
-            for name in self._store.names()
-            for rand in self._store.states(name)
-            if ident and (f"{name}-{rand}".startswith(ident) or rand.startswith(ident))
-        ]
-        exact = [one for one in full if ident in (one, one.rpartition("-")[2])] or full
+        exact = [ident] if self._store.state_of(ident) else self._named(ident)
         state = self._store.state_of(exact[0]) if len(exact) == 1 else None
         if state is None:
             raise SourceError(
@@ -222,7 +216,14 @@ class Quarantine:
 
     @contextmanager
     def _changing(self, *, always: bool = False) -> Iterator[None]:
-        self._store.prepare()
+        try:
+            self._store.prepare()
+        except OSError as error:
+            raise EngineError(
+                f"the quarantine cannot be made or opened: {error.strerror}",
+                where=str(self.folder),
+                hint="check permissions and free space, or name another place: --store DIR",
+            ) from error
         with locked(self.folder) as died:
             if died or always:
                 self.recovered += mending.recover(self._store)
@@ -240,6 +241,16 @@ class Quarantine:
                 state = then
         raise FileNotFoundError(ident)
 
+    def _named(self, ident: str) -> list[str]:
+        """Return the ids that begin so, or whose second part does; only the exact one if it is."""
+        full = [
+            f"{name}-{rand}"
+            for name in self._store.names()
+            for rand in self._store.states(name)
+            if ident and (f"{name}-{rand}".startswith(ident) or rand.startswith(ident))
+        ]
+        return [one for one in full if ident == one.rpartition("-")[2]] or full
+
     def _held(self, ident: str) -> Entry:
         entry = self.entry(ident)
         self.check_held(entry)
@@ -249,6 +260,8 @@ class Quarantine:
         with folder_of(target) as (folder, name):
             if folder.status(name) is None:
                 return
+        for _ in moving.checked(self._store, entry):  # before anything makes way for it
+            pass
         why = f"it was in the way when {entry.id} was restored"
         taken = moving.take(
             self._store,
@@ -259,6 +272,8 @@ class Quarantine:
     def _checked_path(self, path: Path) -> str:
         """Return the absolute path. Raises RefusedError for what is our own."""
         given = PurePath(path)
+        if "\0" in str(path):
+            raise SourceError("no path holds a NUL", where=str(path))
         if ".." in given.parts:
             raise RefusedError(
                 "a path with .. may lead elsewhere", where=str(path), hint="give the real path"

@@ -73,9 +73,12 @@ class Store:
         """Make what is missing. Raises StateError when another key sealed what is here."""
         for made in (self.folder, self.items, self.incoming):
             made.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.name != "nt" and self.folder.stat().st_mode & 0o077:
+            self.folder.chmod(0o700)  # somebody made the folder before us
         check = self.folder / "key.check"
         if not check.exists():
-            _write(check, sealing.derived(self._key, b"check"), self.folder)
+            _write(check, sealing.derived(self._key, b"check"))
+            sync(self.folder)
         self.check_key()
 
     def check_key(self) -> None:
@@ -158,7 +161,7 @@ class Store:
         return "" if self.name_of(digest.hexdigest()) == name else "it is another content"
 
     def drop_content(self, ident: str) -> None:
-        """Remove a content that no other entry needs."""
+        """Remove a content that no other entry needs. Not synced: recovery does it again."""
         others = [
             rand
             for rand, states in self.states(ident[:_NAME]).items()
@@ -167,12 +170,14 @@ class Store:
         if not others:
             self.content(ident).unlink(missing_ok=True)
             self.hook("content dropped")
-            sync(self.content(ident).parent)
 
     # Records
 
     def write(self, record: Record, state: str) -> None:
-        """Put a record on the disk. It is whole or not there."""
+        """Put a record on the disk. It is whole or not there.
+
+        The name of one of taking is synced with its content's name, in `place`.
+        """
         ident = record.entry.id
         folder = self.items / ident[:_NAME]
         if not folder.exists():
@@ -184,7 +189,9 @@ class Store:
             "made": record.made,
         }
         data = sealing.seal_record(self._key, json.dumps(plain).encode("ascii"), ident.encode())
-        _write(self._file(ident, state), data, folder, self.hook)
+        _write(self._file(ident, state), data, self.hook)
+        if state != TAKING:
+            sync(folder)
 
     def promote(self, ident: str) -> None:
         """Make a record of taking one of taken. Not synced: until then, recovery does it again."""
@@ -264,10 +271,8 @@ def furthest(states: list[str]) -> str:
     return max(states, key=STATES.index)
 
 
-def _write(
-    path: Path, data: bytes, folder: Path, hook: Callable[[str], None] = lambda _step: None
-) -> None:
-    """Write beside, sync, rename, sync the folder."""
+def _write(path: Path, data: bytes, hook: Callable[[str], None] = lambda _step: None) -> None:
+    """Write beside, sync, rename."""
     beside = path.with_name(f".{secrets.token_hex(8)}")
     handle = os.open(beside, _NEW, 0o600)
     try:
@@ -282,7 +287,6 @@ def _write(
             beside.unlink()
         raise
     hook(f"record {path.suffix} named")
-    sync(folder)
 
 
 def sync(folder: Path) -> None:

@@ -110,15 +110,15 @@ class Cleaner:
                 self._act(journal, work, act, (number, index), progress)
         except RefusedError as error:
             return Outcome(finding, REFUSED, str(error))
-        except EngineError:
-            if not _is_written(journal):
-                raise
-            return Outcome(finding, FAILED, "the disk refuses")
         except (OSError, SakimoriError) as error:
+            if isinstance(error, EngineError) and not _is_written(journal):
+                raise
             return Outcome(finding, FAILED, _reason(error))
         return Outcome(finding, DONE)
 
     def _act(self, journal: Journal, work: Work, act: Act, at: _At, progress: Progress) -> None:
+        if progress.last.get(at) == "done" and not _is_registry(act):
+            return  # a later deed may have changed the same file since
         if at in progress.saved:
             saved = progress.saved[at]
             if isinstance(act, Cut):
@@ -149,13 +149,17 @@ class Cleaner:
     def undo(self, journal: Journal, now: datetime, *, force: bool = False) -> list[Undone]:
         """Undo a run, last deed first. What changed since is left and told, unless forced."""
         plan, progress = journal.plan(), journal.progress()
+        journal.write("undo-begin")
         self.keeper.recover()
         undone = list[Undone]()
         for at in sorted(progress.saved, reverse=True):
             finding = plan.findings[at[0]]
             act = finding.acts[at[1]]
             work = self._work(journal, plan, finding, now)
-            one = self._undo(work, finding, act, progress.saved[at], force=force)
+            if progress.last[at] == "undone" and not _is_registry(act):
+                one = Undone(finding, act, ALREADY)  # an earlier deed on the same file came after
+            else:
+                one = self._undo(work, finding, act, progress.saved[at], force=force)
             if one.outcome in (UNDONE, FORCED):
                 journal.write("undone", at)
                 self.hook(f"undid {act.word}")

@@ -44,10 +44,13 @@ def find(recipes: Iterable[Recipe], system: System) -> Found:
     findings, unseen = list[Finding](), list[Unseen]()
     for recipe in recipes:
         search = Search(recipe, system)
+        system.files.denied.clear()
         for item in sorted(recipe.items, key=lambda i: _LOOK.index(kind_of(i))):
             _look(search, item)
         findings += search.findings
         unseen += search.unseen
+        denied = sorted(system.files.denied)
+        unseen += [Unseen(recipe.name, 0, f"{path}: permission denied") for path in denied]
     kept = _once(findings)
     return Found(tuple(sorted(kept, key=lambda f: ORDER.index(f.kind))), tuple(unseen))
 

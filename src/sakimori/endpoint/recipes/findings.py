@@ -51,7 +51,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """What a recipe asks for and could not be looked at, and why."""
+    """What a recipe asks for and could not be looked at, and why. `line` 0: no single item."""
 
     recipe: str
     line: int

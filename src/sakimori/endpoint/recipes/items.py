@@ -133,8 +133,8 @@ def _process(node: Node, given: dict[str, Node], common: dict[str, Any]) -> Proc
     )
     if not (made.of_file or made.deleted or made.command or common["always_bad"]):
         node.wrong("a name alone does not decide", "add of-file, deleted or command")
-    if not (exe or made.of_file or made.command):
-        node.wrong("which process?", "name it, or give of-file or command")
+    if not (exe or made.of_file):
+        node.wrong("which process?", "name its program, or give of-file")
     return made
 
 

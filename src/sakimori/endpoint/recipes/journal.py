@@ -48,6 +48,7 @@ class Progress:
     saved: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     last: dict[tuple[int, int], str] = field(default_factory=dict)
     outcomes: list[dict[str, Any]] | None = None
+    undoing: bool = False
     undone: list[dict[str, Any]] | None = None
 
     @property
@@ -56,7 +57,7 @@ class Progress:
         if self.undone is not None:
             left = any(u["outcome"] in ("refused", "failed") for u in self.undone)
             return "half-undone" if left else "undone"
-        if any(step == "undone" for step in self.last.values()):
+        if self.undoing:
             return "half-undone"
         return "half-done" if self.outcomes is None else "done"
 
@@ -156,6 +157,8 @@ def _follow(progress: Progress, entry: dict[str, Any]) -> None:
     step = entry["step"]
     if step == "end":
         progress.outcomes = entry["outcomes"]
+    elif step == "undo-begin":
+        progress.undoing = True
     elif step == "undo-end":
         progress.undone = entry["undone"]
     elif entry["at"] is not None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sakimori.endpoint.recipes.nodes import Node
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_FOLDED = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])")
 _NEEDED = ("recipe", "name", "family", "version", "date", "platforms", "about", "sources", "items")
 _KNOWN = (*_NEEDED, "aliases")
 _SOURCE = ("id", "title", "organisation", "date", "reference")
@@ -72,8 +73,12 @@ def _name(node: Node) -> str:
 
 
 def _about(node: Node) -> dict[str, str]:
-    """Return the sentences on the family; English and Japanese are both needed."""
-    return {lang: text.text() for lang, text in node.fields(("en", "ja"), ("en", "ja")).items()}
+    """Return the sentences on the family; English and Japanese are both needed.
+
+    YAML folds lines with a space, which Japanese has none of.
+    """
+    given = node.fields(("en", "ja"), ("en", "ja"))
+    return {"en": given["en"].text(), "ja": _FOLDED.sub("", given["ja"].text())}
 
 
 def _source(node: Node) -> Source:

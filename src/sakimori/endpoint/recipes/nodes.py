@@ -131,7 +131,7 @@ def read(data: bytes, file: str) -> Node:
         line = mark.line + 1 if mark else 1
         raise SourceError(f"not valid YAML: {error.problem}", where=f"{file}:{line}") from error
     except yaml.reader.ReaderError as error:
-        line = text[: error.position].count("\n") + 1
+        line = data.count(b"\n", 0, error.position) + 1  # its position is in bytes
         raise SourceError(f"not valid YAML: {error.reason}", where=f"{file}:{line}") from error
     if root is None:
         raise SourceError("empty", where=file)

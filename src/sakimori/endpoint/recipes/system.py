@@ -6,9 +6,9 @@ part that is None is not there: what needs it is told as not looked at.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sakimori.endpoint.run import run
@@ -16,7 +16,6 @@ from sakimori.endpoint.run import run
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-    from pathlib import Path
 
     from sakimori.endpoint.quarantine import Entry
     from sakimori.endpoint.recipes.processes import Process
@@ -180,7 +179,6 @@ class Systemd:
         return done.reason or done.err.decode("utf-8", "replace").strip()[:200]
 
 
-def live_units(root: Path) -> Units | None:
-    """Return the service manager where systemd runs on the live machine."""
-    is_live = os.name != "nt" and str(root) == "/"
-    return Systemd() if is_live and (root / "run/systemd/system").is_dir() else None
+def live_units() -> Units | None:
+    """Return the live machine's service manager, None where it is not systemd."""
+    return Systemd() if Path("/run/systemd/system").is_dir() else None

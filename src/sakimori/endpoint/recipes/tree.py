@@ -49,6 +49,7 @@ class Tree:
     def __init__(self, root: Path, hook: Callable[[str], None] = lambda _step: None) -> None:
         """Look below `root`; "/" is the live machine. Raises OSError where there is no such folder."""
         self.root, self.hook = root.resolve(strict=True), hook
+        self.denied: set[str] = set()  # paths that may not be looked at
 
     # Where things are
 
@@ -178,10 +179,10 @@ class Tree:
             handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _FILE, 0o600, dir_fd=at)
             try:
                 self._fill(handle, name, at, data, like)
-                if times:
-                    os.utime(beside, ns=(like.atime, like.mtime), dir_fd=at)
                 self.hook(f"aside {path}")
-                os.replace(beside, name, src_dir_fd=at, dst_dir_fd=at)
+                _rename(beside, name, at, data)
+                if times:
+                    os.utime(name, ns=(like.atime, like.mtime), dir_fd=at)
             except OSError:
                 with suppress(OSError):
                     os.unlink(beside, dir_fd=at)
@@ -231,18 +232,56 @@ class Tree:
 
         `inside`: open the path itself as a folder. Without handles (Windows) the name is a whole path.
         """
-        if not _BY_HANDLE:
-            yield str(self.root.joinpath(*parts)), None
-            return
+        try:
+            if _BY_HANDLE:
+                with self._handle(parts if inside else parts[:-1]) as handle:
+                    yield parts[-1] if parts and not inside else ".", handle
+            else:
+                yield str(self.root.joinpath(*parts)), None
+        except PermissionError:
+            self.denied.add("/" + "/".join(parts))
+            raise
+
+    @contextmanager
+    def _handle(self, parts: list[str]) -> Iterator[int]:
         handle = os.open(self.root, os.O_RDONLY | _FOLDER & ~os.O_NOFOLLOW)
         try:
-            for part in parts if inside else parts[:-1]:
+            for part in parts:
                 below = os.open(part, os.O_RDONLY | _FOLDER, dir_fd=handle)
                 os.close(handle)
                 handle = below
-            yield parts[-1] if parts and not inside else ".", handle
+            yield handle
         finally:
             os.close(handle)
+
+
+class NoTree(Tree):
+    """No files at all, where only a registry is looked at."""
+
+    def __init__(self) -> None:
+        """There is no root."""
+        self.hook = lambda _step: None
+        self.denied = set()
+
+    def resolve(self, path: str, *, fold: bool = False, last: bool = True) -> str | None:
+        """Nothing is anywhere."""
+        del path, fold, last
+        return None
+
+    def names(self, folder: str) -> list[str]:
+        """Nothing is in any folder."""
+        del folder
+        return []
+
+    def look(self, path: str) -> os.stat_result | None:
+        """Nothing is anywhere."""
+        del path
+        return None
+
+    def target(self, path: str) -> str | None:
+        """Nothing is a link."""
+        del path
+        return None
 
 
 def look_of(info: os.stat_result) -> Look:
@@ -250,6 +289,24 @@ def look_of(info: os.stat_result) -> Look:
     return Look(
         stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_atime_ns, info.st_mtime_ns
     )
+
+
+def _rename(beside: str, name: str, at: int | None, data: bytes) -> None:
+    """Put a file in the place of another; in its place where it cannot be replaced.
+
+    A file that is a mount of its own, such as /etc/hosts in a container, can only be written to.
+    """
+    try:
+        os.replace(beside, name, src_dir_fd=at, dst_dir_fd=at)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        handle = os.open(name, os.O_WRONLY | os.O_TRUNC | _FILE, dir_fd=at)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.unlink(beside, dir_fd=at)
 
 
 def _parts(path: str) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from sakimori.endpoint.registry.model import Key, Value
-from sakimori.endpoint.registry.names import exact, parent, upper
+from sakimori.endpoint.registry.names import exact, full, parent, upper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,7 +60,11 @@ class MemoryRegistry:
         for key in keys:
             self._put(key)
 
-    def keys(self) -> tuple[Key, ...]:
+    def add(self, key: Key) -> None:
+        """Put a whole key in; it replaces one of the same name."""
+        self._put(key)
+
+    def all_keys(self) -> tuple[Key, ...]:
         """Return every key as it is now, parents before children."""
         return tuple(self._keys[name] for name in sorted(self._keys, key=lambda n: n.split("\\")))
 
@@ -105,7 +109,7 @@ class MemoryRegistry:
     def delete_key(self, key: str) -> bool:
         """See `Registry.delete_key`."""
         name = exact(key)
-        there = name in self._keys
+        there = name in self._keys or name in self._below
         for other in [n for n in self._keys if n == name or n.startswith(f"{name}\\")]:
             del self._keys[other]
         for other in [n for n in self._below if n == name or n.startswith(f"{name}\\")]:
@@ -130,6 +134,8 @@ class MemoryRegistry:
         return made
 
     def _put(self, key: Key) -> None:
-        name = exact(key.path)
+        name, spelt = exact(key.path), full(key.path)
         self._keys[name] = key
-        self._below.setdefault(parent(name), {})[name] = key.path.rpartition("\\")[2]
+        while name and name not in self._below.get(parent(name), {}):  # parents nobody listed, too
+            self._below.setdefault(parent(name), {})[name] = spelt.rpartition("\\")[2]
+            name, spelt = parent(name), parent(spelt)

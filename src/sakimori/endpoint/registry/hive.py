@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LARGEST = 2 * 1024 * 1024 * 1024  # bytes; Windows makes no larger hive
+_MOST_TOLD = 600
 _NO_SECURITY = sddl.Security(None, None, None, None)
 
 
@@ -41,8 +42,13 @@ def open_hive(path: Path, logs: Sequence[Path] | None = None) -> Opened:
     """
     data = _bytes(path)
     beside = logs_beside(path) if logs is None else list(logs)
-    fits = recover(data, [(str(log), _bytes(log)) for log in beside], str(path))
-    tree = read_tree(fits.data, str(path))
+    return open_bytes(data, str(path), [(str(log), _bytes(log)) for log in beside])
+
+
+def open_bytes(data: bytes, where: str, logs: Sequence[tuple[str, bytes]] = ()) -> Opened:
+    """Return `open_hive` of a hive's bytes; `where` is what errors call it."""
+    fits = recover(data, logs, where)
+    tree = read_tree(fits.data, where)
     return Opened(fits.data, tree, fits.clean, fits.notes, fits.problems + tree.problems)
 
 
@@ -53,7 +59,11 @@ def read_hive(path: Path, mount: str, *, logs: Sequence[Path] | None = None) -> 
     root key; keys and values that can be read are there, two of one name both. A descriptor that
     cannot be read is `raw:HEX` in `dacl`. Logs as in `open_hive`. Raises SourceError.
     """
-    opened = open_hive(path, logs)
+    return keys_of(open_hive(path, logs), mount, str(path))
+
+
+def keys_of(opened: Opened, mount: str, where: str) -> HiveRead:
+    """Return an opened hive's keys, as `read_hive` does."""
     problems = list(opened.problems)
     known: dict[bytes, sddl.Security] = {b"": _NO_SECURITY}
     keys = []
@@ -61,10 +71,8 @@ def read_hive(path: Path, mount: str, *, logs: Sequence[Path] | None = None) -> 
         security = known.get(node.security)
         if security is None:
             security = known[node.security] = sddl.from_bytes(node.security)
-            if security.problem:
-                problems.append(
-                    Problem(str(path), f"security of {visible(name)}: {security.problem}")
-                )
+            if security.problem and len(problems) < _MOST_TOLD:
+                problems.append(Problem(where, f"security of {visible(name)}: {security.problem}"))
         keys.append(
             Key(
                 name, from_filetime(node.written),

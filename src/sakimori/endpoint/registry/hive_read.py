@@ -123,6 +123,8 @@ class _Walk:
 
     def _security(self, offset: int, cell: int) -> bytes:
         """Return a descriptor's bytes; b"" when the key has none that can be reached, which is told."""
+        if cell == NONE:
+            return b""
         found = self.securities.get(cell)
         if found is None:
             try:

@@ -64,9 +64,14 @@ def canonical(key: str) -> str:
 
 def exact(key: str) -> str:
     r"""Return `canonical(key)` without joining control sets: two keys of one machine stay two."""
+    return upper(full(key))
+
+
+def full(key: str) -> str:
+    r"""Return `exact(key)` in the case it was written in: short root, views followed."""
     root, _, rest = _rooted(key).partition("\\")
     root = _VIEWS.get(root, root)
-    return upper(f"{root}\\{rest}" if rest else root)
+    return f"{root}\\{rest}" if rest else root
 
 
 def display(key: str) -> str:

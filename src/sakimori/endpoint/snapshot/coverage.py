@@ -25,7 +25,7 @@ class Why(NamedTuple):
     """Why something is not compared.
 
     `side` is the snapshot ("a" or "b") that lacks it. `kind`: "untaken" (nothing of this object was
-    taken, `reason` says why), "outside" (its roots do not hold it), "excluded" (a pattern left it
+    taken, `reason` says why; "": it was not asked for), "outside" (its roots do not hold it), "excluded" (a pattern left it
     out) or "unread" (`key` could not be read, `reason` says why; "" is all of this object).
     """
 
@@ -40,16 +40,26 @@ class Coverage:
 
     def __init__(self, a: Snapshot, b: Snapshot) -> None:
         self._sides = {"a": a, "b": b}
+        self._scopes = {
+            side: {scope.object: scope for scope in snapshot.scopes}
+            for side, snapshot in self._sides.items()
+        }
         self._gaps = {
             side: {(gap.object, _key(gap.object, gap.key)): gap.reason for gap in snapshot.gaps}
             for side, snapshot in self._sides.items()
         }
+        self._holed = {
+            (side, gap.object)
+            for side, snapshot in self._sides.items()
+            for gap in snapshot.gaps
+            if not gap.key.startswith("(")  # a note about a source
+        }
 
     def why_missing(self, record: Record, side: str) -> Why | None:
         """Return why `side` may lack a record although the machine had it; None: it was not there."""
-        scope = self._sides[side].scope(record.object)
+        scope = self._scopes[side].get(record.object)
         if scope is None or scope.reason:
-            return Why(side, "untaken", "", scope.reason if scope else "not asked for")
+            return Why(side, "untaken", "", scope.reason if scope else "")
         key = _key(record.object, record.key)
         if scope.roots and not below(scope.roots, _separator(record.object)).match(key):
             return Why(side, "outside")
@@ -58,9 +68,9 @@ class Coverage:
         return self._unread(record, key, side)
 
     def _unread(self, record: Record, key: str, side: str) -> Why | None:
-        gaps = self._gaps[side]
-        if not gaps:
+        if (side, record.object) not in self._holed:
             return None
+        gaps = self._gaps[side]
         for place in _places(record, key):
             reason = gaps.get((record.object, place))
             if reason is not None:
@@ -71,13 +81,13 @@ class Coverage:
         """Yield the kinds of object that one side took and the other did not, with 0 records."""
         for side, other in (("a", "b"), ("b", "a")):
             for scope in self._sides[other].scopes:
-                there = self._sides[side].scope(scope.object)
+                there = self._scopes[side].get(scope.object)
                 if not scope.reason and (there is None or there.reason):
                     yield scope.object, Why(side, "untaken", "", _reason(there)), 0
 
 
 def _reason(scope: Scope | None) -> str:
-    return scope.reason if scope else "not asked for"
+    return scope.reason if scope else ""
 
 
 def _separator(kind: str) -> str:

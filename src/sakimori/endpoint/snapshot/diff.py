@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sakimori.endpoint.snapshot.coverage import Why
-    from sakimori.endpoint.snapshot.model import Record, Snapshot
+    from sakimori.endpoint.snapshot.model import Place, Record, Snapshot
 
 Pair = tuple["Record | None", "Record | None"]
 
@@ -89,34 +89,51 @@ def _missing(
 
 def pairs(a: Snapshot, b: Snapshot) -> Iterator[Pair]:
     """Yield the records that are not the same in both, side by side; None where one has none."""
-    ours, theirs = a.lines(), b.lines()
-    left, right = next(ours, None), next(theirs, None)
-    while left is not None or right is not None:
-        if left == right:  # the usual case, without parsing
-            left, right = next(ours, None), next(theirs, None)
+    left, right = _Stream(a), _Stream(b)
+    while left.line is not None or right.line is not None:
+        if left.line == right.line:  # the usual case, without parsing
+            left.step()
+            right.step()
             continue
-        one, other = _first(_parsed(left, a), _parsed(right, b))
-        yield one, other
-        left = next(ours, None) if one else left
-        right = next(theirs, None) if other else right
+        here, there = left.place(), right.place()
+        first, second = here <= there, there <= here
+        yield left.record if first else None, right.record if second else None
+        if first:
+            left.step()
+        if second:
+            right.step()
 
 
-def _parsed(line: bytes | None, snapshot: Snapshot) -> Record | None:
-    try:
-        return None if line is None else parse(line)
-    except ValueError as error:
-        raise SourceError(
-            "holds a line that is no record", where=snapshot.path, hint="take it again"
-        ) from error
+_END: Place = ("\U0010ffff", "", "", True, "")  # after every place
 
 
-def _first(one: Record | None, other: Record | None) -> Pair:
-    if one is None or other is None:
-        return one, other
-    here, there = place(one), place(other)
-    if here == there:
-        return one, other
-    return (one, None) if here < there else (None, other)
+class _Stream:
+    """A snapshot's lines, one at a time; each is parsed once, and only where that is needed."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._lines = snapshot.lines()
+        self.step()
+
+    def step(self) -> None:
+        """Go to the next line; `line` is None after the last."""
+        self.line = next(self._lines, None)
+        self.record: Record | None = None
+        self._place = _END
+
+    def place(self) -> Place:
+        """Return where the line's record stands. Raises SourceError where it is none."""
+        if self.record is None and self.line is not None:
+            try:
+                self.record = parse(self.line)
+            except (ValueError, RecursionError) as error:
+                raise SourceError(
+                    "holds a line that is no record",
+                    where=self._snapshot.path,
+                    hint="take it again",
+                ) from error
+            self._place = place(self.record)
+        return self._place
 
 
 def _change(one: Record | None, other: Record | None) -> Change | None:

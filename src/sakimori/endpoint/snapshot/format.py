@@ -226,8 +226,13 @@ def _header(value: dict[str, Any]) -> Header:
         machine=value["machine"],
         taken=value["taken"],
         asked=value["asked"],
-        sources=tuple(Source(**one) for one in value["sources"]),
+        sources=tuple(_source(one) for one in value["sources"]),
     )
+
+
+def _source(value: dict[str, Any]) -> Source:
+    notes = tuple(value["notes"])
+    return Source(value["kind"], value["name"], value["path"], value["sha256"], notes)
 
 
 def _scope(value: dict[str, Any]) -> Scope:

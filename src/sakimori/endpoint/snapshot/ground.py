@@ -80,7 +80,7 @@ class Ground:
 
     def at(self, key: str) -> str:
         """Return where a key is, without following links."""
-        return f"{self.root}{key}" or "/"
+        return f"{self.root}{key}".rstrip("/") or "/"
 
     def real(self, key: str) -> str | None:
         """Return the key that links lead to, all inside of `root`; None where they lead in circles."""

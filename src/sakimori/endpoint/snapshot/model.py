@@ -57,12 +57,16 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that was read for the registry: a hive or an export. `sha256` None: it could not be read."""
+    """A file that was read for the registry: a hive or an export.
+
+    `name` is what a hive was mounted as. `notes` are facts such as which transaction logs were applied.
+    """
 
     kind: str
     name: str
     path: str
-    sha256: str | None
+    sha256: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
