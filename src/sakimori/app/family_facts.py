@@ -91,10 +91,11 @@ def load_facts(paths: Sequence[Path]) -> list[RecipeFact]:
     return facts_of(load(file) for file in found)
 
 
-def shipped_facts() -> list[RecipeFact]:
+@cache
+def shipped_facts() -> tuple[RecipeFact, ...]:
     """Return the facts of the recipes that ship with Sakimori."""
     with as_file(files("sakimori.endpoint.recipes").joinpath("data")) as folder:
-        return load_facts([folder])
+        return tuple(load_facts([folder]))
 
 
 def _file(item: FileItem, subject: Subject, state: Mapping[str, Any]) -> bool:

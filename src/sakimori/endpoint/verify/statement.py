@@ -60,7 +60,7 @@ def _changed(found: Verification, say: Translator) -> Iterator[str]:
 
 def _findings(found: Verification, say: Translator) -> Iterator[str]:
     """The changes that an investigator names: terminators, permissions, families."""
-    lines = []
+    lines: list[str] = []
     for change, one in zip(found.changes, found.attributions, strict=True):
         lines += _finding(change, one, say)
     yield from lines[: 2 * _MOST]
