@@ -16,10 +16,11 @@ from sakimori.app.evidencing import Evidence
 from sakimori.app.machine_cleaning import Place
 from sakimori.app.machine_demo import MARKER, Planted, plant
 from sakimori.config import Machine
+from sakimori.endpoint.quarantine.lock import locked
 from sakimori.endpoint.recipes import sign
 from sakimori.endpoint.registry.edit import HiveRegistry
 from sakimori.endpoint.registry.model import text_of
-from sakimori.errors import ConfigError, PartFailedError, RefusedError, SourceError
+from sakimori.errors import ConfigError, PartFailedError, RefusedError, SourceError, StateError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -294,3 +295,15 @@ def test_hostile_names_go_through_plan_journal_and_evidence(planted: Planted, st
     assert not (planted.root / name).exists()
     assert {u.outcome for u in cleaning.undo(store, done.run)} <= {"undone", "already"}
     assert (planted.root / name).read_text() == MARKER
+
+
+def test_two_cleanings_do_not_work_at_once(
+    planted: Planted, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cleaning, "_PATIENCE", 0.05)
+    looked = cleaning.look(store, Place(root=planted.root), ["sakimori-test"])
+    (store / "clean").mkdir(parents=True)
+    with locked(store / "clean"), pytest.raises(StateError, match="another process"):
+        cleaning.clean(store, looked)
+    assert planted.bot.exists()
+    assert {o.outcome for o in cleaning.resume(store, looked.run).outcomes} == {"done"}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from sakimori.app import deeds, registries
 from sakimori.app.recipe_shelf import Chosen, chosen
+from sakimori.endpoint.quarantine.lock import locked
 from sakimori.endpoint.recipes import Cleaner, Found, Journal, Plan, System, Tree, find
 from sakimori.endpoint.recipes.blobs import write_whole
 from sakimori.endpoint.recipes.processes import live_processes
@@ -27,13 +29,14 @@ from sakimori.endpoint.recipes.tree import NoTree
 from sakimori.errors import ConfigError, EngineError, PartFailedError, RefusedError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sakimori.endpoint.recipes import Finding, Outcome, Progress, Undone
 
 FOLDER = "clean"  # in the store
 REG = "changes.reg"  # in a run's folder: what Windows has to import where exports were given
 _LIVE = Path("/")
+_PATIENCE = 10.0  # seconds to wait for another cleaning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,8 +263,18 @@ def _keeper(store: Path) -> Any:
     return opened(store, make=True)
 
 
+@contextmanager
+def _alone(store: Path) -> Iterator[None]:
+    """Wait until no other process cleans or undoes. Raises StateError when one does not end."""
+    folder = store / FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with locked(folder, patience=_PATIENCE):
+        yield
+
+
 def _carry_out(store: Path, cleaner: Cleaner, journal: Journal, plan: Plan) -> Cleaned:
-    done = Cleaned(plan.run, tuple(cleaner.carry_out(journal, now())))
+    with _alone(store):
+        done = Cleaned(plan.run, tuple(cleaner.carry_out(journal, now())))
     deeds.record_all(
         store,
         "clean",
@@ -293,7 +306,8 @@ def undo(store: Path, run: str, *, force: bool = False, actor: str = "") -> list
     journal = Journal.of(store / FOLDER, run)
     plan = journal.plan()
     cleaner = Cleaner(system_of(Place.from_plain(plan.place), journal.folder), _keeper(store))
-    undone = cleaner.undo(journal, now(), force=force)
+    with _alone(store):
+        undone = cleaner.undo(journal, now(), force=force)
     bodies = [
         {"run": run, "where": u.finding.where, "what": u.act.word, "outcome": u.outcome}
         for u in undone

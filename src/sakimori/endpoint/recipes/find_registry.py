@@ -19,6 +19,7 @@ _RUN = tuple(
     for end in ("Run", "RunOnce", r"Policies\Explorer\Run")
 )
 _NUL = b"\0\0"
+_SHOWN = 500  # characters of a value
 
 
 def registry_values(search: Search, item: RegistryItem) -> None:
@@ -97,7 +98,7 @@ def shown(value: Value) -> str:
         text = str(int.from_bytes(value.data, "little"))
     told = text if text is not None else value.data.hex()
     lost = ", no terminator" if is_unterminated(value) else ""
-    return f"{type_name(value.type)} {told}{lost}"
+    return f"{type_name(value.type)} {told[:_SHOWN]}{lost}"
 
 
 def matches(match: Match, value: Value) -> bool:

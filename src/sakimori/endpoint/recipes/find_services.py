@@ -45,8 +45,9 @@ def _folders(search: Search) -> list[str]:
 
 def _systemd(search: Search, item: ServiceItem) -> None:
     tree, folders = search.system.files, _folders(search)
-    files = [f"{folder}/{item.name}" for folder in folders]
-    there = [p for p in files if tree.is_file(p) and search.holds(p, encoded(item.contains))]
+    files = [tree.resolve(f"{folder}/{item.name}") for folder in folders]  # links lead to units too
+    units = [path for path in dict.fromkeys(files) if path is not None and tree.is_file(path)]
+    there = [path for path in units if search.holds(path, encoded(item.contains))]
     links = [link for folder in folders for link in _links(search, folder, item.name)]
     if not there and not (item.always_bad and links):
         return
