@@ -15,8 +15,15 @@ from babel.messages.pofile import read_po
 
 import sakimori
 from sakimori import detectors
-from sakimori.app import results, sizing, telling
+from sakimori.app import results, sizing, snapshot_telling, snapshot_words, telling
 from sakimori.config import LANGUAGES
+from sakimori.endpoint.inventory.notes import NOTES as INVENTORY_NOTES
+from sakimori.endpoint.study.words import KIND_WORDS as STUDY_KINDS
+from sakimori.endpoint.study.words import NOTES as STUDY_NOTES
+from sakimori.endpoint.study.words import VERDICT_WORDS as STUDY_VERDICTS
+from sakimori.endpoint.verify.notes import NOTES as VERIFY_NOTES
+from sakimori.endpoint.verify.notes import OBJECT_WORDS
+from sakimori.endpoint.verify.notes import WORDS as VERIFY_WORDS
 from sakimori.i18n import Translator
 from sakimori.takedown.effect.notes import NOTES
 from sakimori.takedown.effect.survival import SURVIVAL_NOTES
@@ -49,11 +56,26 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("app/plan_telling.py", "n.message"): {"p2p": solve.P2P, "later": solve.LATER},
     ("app/effects.py", "note.message"): NOTES,
     ("app/cleaning.py", "SURVIVAL_NOTES[code]"): SURVIVAL_NOTES,
+    ("app/snapshot_telling.py", "OBJECT_WORDS[kind]"): snapshot_telling.OBJECT_WORDS,
+    ("app/snapshot_words.py", "KINDS[kind]"): snapshot_words.KINDS,
+    ("app/snapshot_words.py", "RIGHTS[rights]"): snapshot_words.RIGHTS,
     ("app/sizing.py", "QUANTITY_WORDS[name]"): sizing.QUANTITY_WORDS,
     ("app/sizing.py", "REASON_WORDS[reason]"): sizing.REASON_WORDS,
     ("app/sizing.py", "DEFINITIONS[name]"): DEFINITIONS,
     ("app/sizing.py", "part.method"): METHODS,
     ("app/sizing.py", "note.message"): SIZE_NOTES,
+    ("endpoint/verify/words.py", "NOTES[note.code]"): VERIFY_NOTES,
+    ("endpoint/verify/words.py", "WORDS[code]"): VERIFY_WORDS,
+    ("endpoint/verify/words.py", "OBJECT_WORDS[change.object]"): OBJECT_WORDS,
+    ("endpoint/verify/statement.py", "OBJECT_WORDS[k]"): OBJECT_WORDS,
+    ("app/verifying.py", "OBJECT_WORDS[scope.object]"): OBJECT_WORDS,
+    ("app/verifying.py", "OBJECT_WORDS[one.object]"): OBJECT_WORDS,
+    ("endpoint/study/words.py", "NOTES[note.code]"): STUDY_NOTES,
+    ("endpoint/study/words.py", "NOTES[code]"): STUDY_NOTES,
+    ("endpoint/study/words.py", "VERDICT_WORDS[one.verdict]"): STUDY_VERDICTS,
+    ("app/studying.py", "words.VERDICT_WORDS[one.verdict]"): STUDY_VERDICTS,
+    ("app/studying.py", "words.KIND_WORDS[one.kind]"): STUDY_KINDS,
+    ("app/inventorying.py", "NOTES[n.code]"): INVENTORY_NOTES,
     ("app/results.py", "self.message"): {
         "no host": results.NO_HOST,
         "relative": results.RELATIVE,

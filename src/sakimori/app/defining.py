@@ -53,7 +53,22 @@ def update(home: Path, source: str, ring: str, now: datetime) -> client.Updated:
 
 
 def check_pack(folder: Path) -> None:
-    """Raise SourceError for a pack that would not work: nothing unchecked is published or used."""
+    """Raise SourceError for a pack that would not work: nothing unchecked is published or used.
+
+    All rules and hash sets must load, all recipes must be right. What is read is not kept.
+    """
+    from sakimori.endpoint.recipes import load as load_recipe  # noqa: PLC0415 - slow to import
+    from sakimori.endpoint.scan import load as load_rules  # noqa: PLC0415
+
+    there = [folder / kind for kind in ("rules", "hashes") if (folder / kind).is_dir()]
+    rules = [path for path in there if path.name == "rules"]
+    hashes = [path for path in there if path.name == "hashes"]
+    if warnings := load_rules(rules, hashes, builtin=False).warnings if there else ():
+        raise SourceError(
+            f"{len(warnings)} faults in the pack; the first: {warnings[0]}", where=str(folder)
+        )
+    for recipe in sorted((folder / "recipes").rglob("*.y*ml")):
+        load_recipe(recipe)
 
 
 @dataclass(frozen=True, slots=True)

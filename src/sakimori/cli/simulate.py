@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sakimori.cli import _output as out
 from sakimori.cli._app import Config, Format, In, app
+
+if TYPE_CHECKING:
+    from sakimori.i18n import Translator
 
 
 @app.command(epilog="Example: sakimori simulate /tmp/day --hosts 80 --botnet spam=3 --botnet dga=1")
@@ -43,7 +46,7 @@ def demo(
     lang: In = None,
     config: Config = None,
 ) -> None:
-    """Simulate a day with ten botnets, hunt in it, and show what was found."""
+    """Simulate a day with ten botnets and hunt in it; then free a made-up machine and put it back."""
     from sakimori.app.trying import fresh_demo  # noqa: PLC0415
     from sakimori.cli.hunt import print_report  # noqa: PLC0415
     from sakimori.i18n import Translator  # noqa: PLC0415
@@ -58,6 +61,16 @@ def demo(
         print_report(report, ws, Format.table, demo=True)
         say = Translator(ws.settings.lang)
     first = report.hosts[0].host if report.hosts else "HOST"
+    _machine(folder / "machine", say)
     print(say.tr("Next:"))
     print(f"  sakimori explain {first} --workspace {workspace}")
     print("  sakimori hunt YOUR_LOGS --internal YOUR_NETWORK --workspace ws")
+    print("  sakimori scan YOUR_FOLDER --rules YOUR_RULES")
+
+
+def _machine(folder: Path, say: Translator) -> None:
+    """Show the second part, between empty lines."""
+    from sakimori.app.machine_tour import tour  # noqa: PLC0415 - slow to import
+
+    print()
+    out.print_blocks(tour(folder, say).blocks(say))

@@ -36,6 +36,13 @@ _HEADER = re.compile(
     rb"(?im)^(received|from|to|subject|date|message-id|mime-version|content-type):"
 )
 _MBOX = re.compile(rb"From [^\n]{0,300}\n[\x21-\x39\x3b-\x7e]{1,80}:")
+_STARTS = "re fr to cc su da me mi de se co x- dk au ar en us li \u00ef\u00bb"
+_MAIL_STARTS = {
+    case(word).encode("latin-1")
+    for word in _STARTS.split()
+    for case in (str.lower, str.upper, str.title)
+}
+_OLD_ENDS = {b"\0 ", b" \0"}
 _OCTAL = re.compile(rb"[ 0-7]{1,6}[ 0-7\0]{2}$")
 
 
@@ -47,18 +54,28 @@ def kind_of(head: bytes, size: int, tail: bytes = b"") -> str | None:
     picture, a script, an ELF program) is seen by its directory's end. Without `tail` such a zip is
     seen only behind MZ ("exe": looked through for zip, 7z and cab). Costs about a microsecond.
     """
-    for magic, kind in _MAGIC.get(head[:2], ()):
-        if head.startswith(magic) and _confirmed(kind, head, size):
-            return kind
-    if head[257:262] == b"ustar" or _old_tar(head):
+    first = head[:2]
+    if first in _MAGIC:
+        for magic, kind in _MAGIC[first]:
+            if head.startswith(magic) and _confirmed(kind, head, size):
+                return kind
+    if head[257:262] == b"ustar" or (head[154:156] in _OLD_ENDS and _old_tar(head)):
         return "tar"
     if head[32769:32774] == b"CD001":
         return "iso"
-    if tail[-22:-18] == b"PK\5\6" or (head[:4] == b"\x7fELF" and tail.rfind(b"PK\5\6") >= 0):
+    if tail[-22:-18] == b"PK\5\6" or (first == b"\x7fE" and _behind(head, tail)):
         return "zip"
-    if _MAIL.match(head) and len({m[1].lower() for m in _HEADER.finditer(head[:8192])}) >= 2:
-        return "eml"
-    return None
+    return "eml" if first in _MAIL_STARTS and _is_mail(head) else None
+
+
+def _behind(head: bytes, tail: bytes) -> bool:
+    """Whether a zip's directory ends somewhere in the tail of a Linux program."""
+    return head.startswith(b"\x7fELF") and len(tail) > 22 and tail.rfind(b"PK\5\6") >= 0
+
+
+def _is_mail(head: bytes) -> bool:
+    found = _HEADER.finditer(head[:8192]) if _MAIL.match(head) else ()
+    return len({header[1].lower() for header in found}) >= 2
 
 
 def _confirmed(kind: str, head: bytes, size: int) -> bool:
@@ -85,7 +102,7 @@ def _lzma(head: bytes, size: int) -> bool:
 def _old_tar(head: bytes) -> bool:
     """A tar of before 1988 has no magic either: its header's checksum must be right."""
     field = head[148:156]
-    if len(head) < 512 or field[6:8] not in {b"\0 ", b" \0"} or not _OCTAL.match(field):
+    if len(head) < 512 or not _OCTAL.match(field):
         return False
     said = field.strip(b" \0")
     return (

@@ -38,12 +38,13 @@ class Blob:
 
     def find(self, needle: bytes, start: int = 0) -> int:
         """Offset of the first `needle` from `start`; -1 where there is none."""
-        step, keep = 4 * _CHUNK, len(needle) - 1
+        step, keep = 4096, len(needle) - 1  # small first: the next one is often near
         while start < self.size:
             found = self.at(start, step + keep).find(needle)
             if found >= 0:
                 return start + found
             start += step
+            step = min(4 * _CHUNK, 2 * step)
         return -1
 
 

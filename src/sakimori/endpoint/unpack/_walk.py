@@ -78,7 +78,8 @@ class Walk:
         budget, name = layer.budget, prefix + entry.name
         chunks = _Guarded(_counted(entry.chunks, layer)).__iter__()
         data, more, reason = _collect(chunks, budget.room())
-        yield Member(name, data)
+        if data or not reason:
+            yield Member(name, data)
         if reason:
             yield Problem(name, reason)
         if budget.over:
@@ -87,20 +88,28 @@ class Walk:
         follow = more is not None and kind in self.streamed
         if more is not None and not follow:
             yield Problem(name, f"{_CUT} {len(data):,} bytes were looked at: the limit of memory")
-        if kind is None:
-            return
-        if depth >= budget.limits.depth:
-            yield Problem(name, f"is more than {budget.limits.depth} layers deep; left packed")
-            return
         if follow:  # its beginning is in memory, the rest comes as it is read
             inner = replace(layer, blob=None, pull=Pull(_rest(data, more, chunks)), name=entry.name)
         else:
-            inner = replace(layer, blob=Blob(io.BytesIO(data)), pull=Pull((data,)), name=entry.name)
-        budget.held += len(data)
+            file = Blob(io.BytesIO(data))
+            inner = replace(layer, blob=file, pull=Pull((data,)), name=entry.name)
+        if kind is not None:
+            yield from self._deeper(kind, inner, name, (depth, len(data)))
+
+    def _deeper(
+        self, kind: str, inner: Layer, name: str, at: tuple[int, int]
+    ) -> Iterator[Member | Problem]:
+        depth, size = at
+        if depth >= inner.budget.limits.depth:
+            yield Problem(
+                name, f"is more than {inner.budget.limits.depth} layers deep; left packed"
+            )
+            return
+        inner.budget.held += size
         try:
             yield from self.layer(kind, inner, name + "/", depth + 1)
         finally:
-            budget.held -= len(data)
+            inner.budget.held -= size
 
 
 def _counted(chunks: Iterable[bytes], layer: Layer) -> Iterator[bytes]:

@@ -21,14 +21,19 @@ if TYPE_CHECKING:
     from sakimori.endpoint.unpack._source import Pull
 
 _STEP = 4096  # nested parts make each line dearer: look at the clock often
+_LINES = 1_000_000  # each is an object in memory until the end; 64 MiB of base64 have 900,000
 _BEGIN = re.compile(rb"(?m)^begin [0-7]{3,4} ([^\r\n]{1,255})\r?\n")
 
 
 def read(layer: Layer) -> Iterator[Entry | Problem]:
     """Yield the leaves of a message: texts and attachments, also of messages within."""
-    parser = BytesFeedParser()
+    parser, lines = BytesFeedParser(), 0
     while piece := layer.pull.some(_STEP):
         layer.budget.tick()
+        lines += max(piece.count(b"\n"), piece.count(b"\r"))
+        if lines > _LINES:
+            yield Problem(None, f"has more than {_LINES:,} lines; the rest was left out")
+            break
         parser.feed(piece)
     number = 0
     for part in parser.close().walk():
@@ -102,7 +107,7 @@ def _lines(layer: Layer, text: bytes, at: int) -> Iterator[bytes]:
         stop = text.find(b"\n", at, at + 200)
         line = text[at : stop if stop >= 0 else at + 200].strip(b"\r")
         at = stop + 1 if stop >= 0 else len(text)
-        if not line or line == b"end":
+        if not line or line == b"end" or line.startswith(b"begin "):
             break
         try:
             out = binascii.a2b_uu(line)

@@ -193,9 +193,8 @@ def _native(name: str, data: bytes) -> Iterator[Entry]:
     """The file that a document carries: label, path, temporary path, then its bytes."""
     label, at = _word(data, 6)
     path, at = _word(data, at)
-    (length,) = struct.unpack_from("<I", data.ljust(at + 8, b"\0"), at + 4)
-    at += 8 + length
-    (size,) = struct.unpack_from("<I", data.ljust(at + 4, b"\0"), at)
+    at += 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+    size = int.from_bytes(data[at : at + 4], "little")
     called = (label or path).replace("\\", "/").rsplit("/", 1)[-1] or "content"
     content = data[at + 4 : at + 4 + size]
     if content:

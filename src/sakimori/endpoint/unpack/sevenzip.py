@@ -10,7 +10,12 @@ import io
 import lzma
 import zlib
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from sakimori.endpoint.unpack._decode import (
     Inflate,
@@ -295,19 +300,29 @@ def _branch(name: str, chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
 
 
 def _aes(properties: bytes, word: str, size: int) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
-    from py7zr.compressor import AESDecompressor  # noqa: PLC0415 - slow to import
-
-    if properties and properties[0] & 0x3F > _ROUNDS:
-        raise BrokenError(f"asks for 2^{properties[0] & 0x3F} rounds to make a key; left packed")
+    if len(properties) < 2 or properties[0] & 0x3F > _ROUNDS:
+        raise BrokenError("asks for more work to make its key than is done here; left packed")
+    salted = (properties[0] >> 7 & 1) + (properties[1] >> 4)
+    salt, start = properties[2 : 2 + salted], properties[2 + salted : 18 + salted]
 
     def step(chunks: Iterator[bytes]) -> Iterator[bytes]:
-        decoder, left = AESDecompressor(properties, word, 64 * 1024), size
+        key = _key(word, properties[0] & 0x3F, salt)
+        decoder = Cipher(AES256(key), CBC(start.ljust(16, b"\0"))).decryptor()
+        left = size
         for chunk in chunks:
-            out = decoder.decompress(chunk)[:left]
+            out = decoder.update(chunk)[:left]
             left -= len(out)
             yield out
 
     return step
+
+
+@lru_cache(maxsize=64)
+def _key(word: str, rounds: int, salt: bytes) -> bytes:
+    """Half a second's work, done once for all folders of an archive."""
+    from py7zr.helpers import calculate_key  # noqa: PLC0415 - slow to import
+
+    return bytes(calculate_key(word.encode("utf-16-le"), rounds, salt, "sha256"))
 
 
 def _ppmd(properties: bytes, size: int) -> Callable[[Iterator[bytes]], Iterator[bytes]]:

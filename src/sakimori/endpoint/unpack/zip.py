@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _LOCAL, _CENTRAL, _END = b"PK\3\4", b"PK\1\2", b"PK\5\6"
 _METHODS = {0, 8, 9, 12, 14, 93, 95, 99}
+_FALSE = 50_000  # marks of a header without one that are passed by
 _MOST = 200_000  # entries of a directory that are read
 
 
@@ -89,15 +90,19 @@ def _both(blob: Blob, item: Item) -> Iterator[Item]:
         yield local
 
 
-def _searched(layer: Layer, items: list[Item]) -> Iterator[Entry]:
+def _searched(layer: Layer, items: list[Item]) -> Iterator[Entry | Problem]:
     """Members between those of the directory."""
-    blob, at = layer.whole(), 0
+    blob, at, false = layer.whole(), 0, 0
     for start, end in [*_ranges(blob, items), (blob.size, blob.size)]:
         while 0 <= (found := blob.find(_LOCAL, at)) < start:
             layer.budget.tick()
             at = found + 4
             local = _local(blob, found)
             if local is None or local.method not in _METHODS or not local.name:
+                false += 1
+                if false > _FALSE:
+                    yield Problem(None, f"has over {_FALSE:,} false headers; the rest was left out")
+                    return
                 continue
             if local.data + local.packed <= blob.size:
                 at = max(at, local.data + local.packed)
