@@ -216,6 +216,11 @@ def test_the_current_control_set_is_the_selected_one(tmp_path: Path) -> None:
     assert registry.values("SYSTEM\\ControlSet003") is None
 
 
+def test_a_target_of_no_given_hive_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no hive is given whose changes"):
+        HiveRegistry({"SOFTWARE": hive(tmp_path)}, {"SYSTEM": tmp_path / "out"}, now=NOW)
+
+
 def test_a_key_of_no_given_hive_is_told(tmp_path: Path) -> None:
     registry = opened(hive(tmp_path))
     assert registry.values("HKCU\\Software") is None

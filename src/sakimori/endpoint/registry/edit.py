@@ -74,6 +74,11 @@ class HiveRegistry:
         self._into = targets
         for name, path in mounts.items():
             self._mounts.append(_Mount(exact(name), Path(path), open_hive(Path(path))))
+        if unknown := set(targets) - {mount.prefix for mount in self._mounts}:
+            raise SourceError(
+                f"no hive is given whose changes would go into {targets[min(unknown)]}",
+                where=min(unknown), hint="name it as the hive is named",
+            )  # fmt: skip
         self._mounts.sort(key=lambda mount: -len(mount.prefix))
 
     def notes(self) -> tuple[str, ...]:

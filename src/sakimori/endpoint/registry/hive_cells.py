@@ -111,8 +111,9 @@ def check_base(data: bytes, where: str) -> None:
     """Raise SourceError where the bytes are no primary hive file that can be read."""
     if data[:4] != b"regf":
         raise SourceError(
-            f"no registry hive: it begins with {data[:4].hex() or 'nothing'}", where=where
-        )
+            f"no registry hive: it begins with {data[:4].hex() or 'nothing'}",
+            where=where, hint="give a hive file (regf) or a .reg export",
+        )  # fmt: skip
     if len(data) < BASE + 64:
         raise SourceError(f"a hive of {len(data)} bytes is too short", where=where)
     major, minor, kind, layout = struct.unpack_from("<4I", data, 20)
