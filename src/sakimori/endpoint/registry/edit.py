@@ -7,6 +7,7 @@ or removed is touched too, as in Windows.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -237,7 +238,7 @@ def _checked(mount: _Mount, now: int) -> bytes:
     try:
         new = write_hive(mount.root, written=now, base=mount.opened.data[:4096])
         back = read_tree(new, where)
-    except (ValueError, SourceError) as error:
+    except (ValueError, struct.error, SourceError) as error:
         raise EngineError(f"the changed hive cannot be written: {error}", where=where) from error
     if back.problems or not _same(mount.root, back.root):
         raise EngineError(

@@ -109,6 +109,11 @@ class Cells:
 
 def check_base(data: bytes, where: str) -> None:
     """Raise SourceError where the bytes are no primary hive file that can be read."""
+    if data[:4] != b"regf" and b"hbin" in data[: 2 * BASE]:
+        raise SourceError(
+            "a fragment of a hive, no whole one: bins without the base block before them",
+            where=where,
+        )
     if data[:4] != b"regf":
         raise SourceError(
             f"no registry hive: it begins with {data[:4].hex() or 'nothing'}",
