@@ -227,6 +227,17 @@ def test_cells_that_claim_the_same_bytes_over_and_over_end() -> None:
     assert "claim more bytes" in reasons(found)
 
 
+def test_a_list_that_is_garbage_is_left_after_a_thousand_entries() -> None:
+    data = bytearray(build_hive([key("S\\a", *(Value(f"v{n}", 4, b"1234") for n in range(3000)))]))
+    place = data.find(b"vk\5")  # v1000 and on: the first thousand stay good
+    while place >= 0:
+        data[place : place + 2] = b"zz"
+        place = data.find(b"vk\5", place)
+    found = read(bytes(data))
+    assert len(found.problems) == 501  # 500, and that there are more
+    assert [v.name for v in found.keys[1].values] == [f"v{n}" for n in range(1000)]
+
+
 def test_a_missing_or_foreign_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="gone"):
         read_hive(tmp_path / "gone", "SOFTWARE")

@@ -11,6 +11,7 @@ import struct
 
 from sakimori.endpoint.registry.found import Problem
 from sakimori.errors import SourceError
+from sakimori.hostile import visible
 
 NONE = 0xFFFFFFFF
 BASE = 4096  # bytes before the first cell can lie
@@ -34,11 +35,12 @@ class Cells:
         self.root = int.from_bytes(data[36:40], "little")
         self.end = self._check_size()
 
-    def tell(self, cell: int | None, reason: str) -> None:
-        """Add a problem; after 500 only that there are more."""
+    def tell(self, cell: int | None, reason: str, path: str | None = None) -> None:
+        """Add a problem, with the key that it belongs to; after 500 only that there are more."""
         if len(self.problems) < _MOST_TOLD:
             where = self.where if cell is None else f"{self.where}: cell 0x{cell:x}"
-            self.problems.append(Problem(where, reason))
+            key = "" if path is None else f" (key {visible(path[1:], 80) or 'the root'})"
+            self.problems.append(Problem(where, reason + key))
         elif len(self.problems) == _MOST_TOLD:
             self.problems.append(Problem(self.where, "more problems than are told"))
 
