@@ -200,6 +200,7 @@ def test_damage_is_told_and_the_rest_is_read(
         (b"", "no registry hive"),
         (b"MZ" + bytes(9000), "begins with 4d5a"),
         (SMALL[:4100], "too short"),
+        (SMALL[4096:], "a fragment of a hive"),
         (SMALL[:28] + b"\6" + SMALL[29:], "a transaction log"),
         (SMALL[:24] + b"\1" + SMALL[25:], "format 1.1"),
         (SMALL[:36] + b"\xff\xff\xff\xff" + SMALL[40:], "no root key"),
@@ -224,6 +225,17 @@ def test_cells_that_claim_the_same_bytes_over_and_over_end() -> None:
     found = read(bytes(data))
     assert sum(len(v.data) for v in found.keys[1].values) <= len(data) + 65536
     assert "claim more bytes" in reasons(found)
+
+
+def test_a_list_that_is_garbage_is_left_after_a_thousand_entries() -> None:
+    data = bytearray(build_hive([key("S\\a", *(Value(f"v{n}", 4, b"1234") for n in range(3000)))]))
+    place = data.find(b"vk\5")  # v1000 and on: the first thousand stay good
+    while place >= 0:
+        data[place : place + 2] = b"zz"
+        place = data.find(b"vk\5", place)
+    found = read(bytes(data))
+    assert len(found.problems) == 501  # 500, and that there are more
+    assert [v.name for v in found.keys[1].values] == [f"v{n}" for n in range(1000)]
 
 
 def test_a_missing_or_foreign_file_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import struct
 
 from sakimori.endpoint.registry.found import Problem
 from sakimori.errors import SourceError
+from sakimori.hostile import visible
 
 NONE = 0xFFFFFFFF
 BASE = 4096  # bytes before the first cell can lie
@@ -34,11 +35,12 @@ class Cells:
         self.root = int.from_bytes(data[36:40], "little")
         self.end = self._check_size()
 
-    def tell(self, cell: int | None, reason: str) -> None:
-        """Add a problem; after 500 only that there are more."""
+    def tell(self, cell: int | None, reason: str, path: str | None = None) -> None:
+        """Add a problem, with the key that it belongs to; after 500 only that there are more."""
         if len(self.problems) < _MOST_TOLD:
             where = self.where if cell is None else f"{self.where}: cell 0x{cell:x}"
-            self.problems.append(Problem(where, reason))
+            key = "" if path is None else f" (key {visible(path[1:], 80) or 'the root'})"
+            self.problems.append(Problem(where, reason + key))
         elif len(self.problems) == _MOST_TOLD:
             self.problems.append(Problem(self.where, "more problems than are told"))
 
@@ -109,10 +111,16 @@ class Cells:
 
 def check_base(data: bytes, where: str) -> None:
     """Raise SourceError where the bytes are no primary hive file that can be read."""
+    if data[:4] != b"regf" and b"hbin" in data[: 2 * BASE]:
+        raise SourceError(
+            "a fragment of a hive, no whole one: bins without the base block before them",
+            where=where,
+        )
     if data[:4] != b"regf":
         raise SourceError(
-            f"no registry hive: it begins with {data[:4].hex() or 'nothing'}", where=where
-        )
+            f"no registry hive: it begins with {data[:4].hex() or 'nothing'}",
+            where=where, hint="give a hive file (regf) or a .reg export",
+        )  # fmt: skip
     if len(data) < BASE + 64:
         raise SourceError(f"a hive of {len(data)} bytes is too short", where=where)
     major, minor, kind, layout = struct.unpack_from("<4I", data, 20)

@@ -15,12 +15,12 @@ from sakimori.endpoint.registry.hive_node import BIG, Node
 from sakimori.endpoint.registry.model import Value
 from sakimori.endpoint.registry.names import upper
 from sakimori.errors import SourceError
-from sakimori.hostile import visible
 
 if TYPE_CHECKING:
     from sakimori.endpoint.registry.found import Problem
 
 _DEEPEST = 512  # levels; Windows makes no deeper key
+_MOST_BROKEN = 1000  # entries of one list; what has more is no list
 _NK = struct.Struct("<2sHQ15I2H")
 _VK = struct.Struct("<2sHIIIHH")
 
@@ -73,7 +73,7 @@ class _Walk:
             offset, raw, path, depth = stack.pop()
             self.paths += len(path)
             if depth >= _DEEPEST or self.paths > limit:
-                self.cells.tell(offset, f"keys below {visible(path, 80)} are nested too deep")
+                self.cells.tell(offset, "keys are nested too deep", path)
                 continue
             raw.node.values, raw.node.marks = self._values(raw, offset, path)
             for child, below in self._children(raw, offset, path):
@@ -153,15 +153,18 @@ class _Walk:
             return []
         offsets = self._listed(listed, offset) if count else []
         if len(offsets) != count:
-            self.cells.tell(
-                offset, f"{count} subkeys wanted, {len(offsets)} listed below {visible(path, 80)}"
-            )
+            self.cells.tell(offset, f"{count} subkeys wanted, {len(offsets)} listed", path)
         found: list[tuple[int, _Raw]] = []
+        broken = 0
         for child in offsets:
             try:
                 below = self._key(self._claim(child))
             except CellError as error:
-                self.cells.tell(offset, f"below {visible(path, 80) or 'the root'}: {error}")
+                broken += 1
+                self.cells.tell(offset, f"a subkey: {error}", path)
+                if broken > _MOST_BROKEN:
+                    self.cells.tell(offset, "the rest of its subkeys is left out", path)
+                    break
                 continue
             if below.parent != offset:
                 self.cells.tell(child, f"names 0x{below.parent:x} as its parent, not 0x{offset:x}")
@@ -178,14 +181,12 @@ class _Walk:
     def _check_names(self, found: list[tuple[int, _Raw]], offset: int, path: str) -> None:
         names = [upper(below.node.name) for _, below in found]
         if len(set(names)) < len(names):
-            self.cells.tell(offset, f"two subkeys of {visible(path, 80)} have one name")
+            self.cells.tell(offset, "two subkeys have one name", path)
         elif sorted(names) != names:
-            self.cells.tell(
-                offset, f"subkeys of {visible(path, 80)} are out of order: Windows may miss some"
-            )
+            self.cells.tell(offset, "subkeys are out of order: Windows may miss some", path)
         for name in names:
             if "\\" in name:
-                self.cells.tell(offset, f"a key's name holds a backslash: {visible(name, 80)}")
+                self.cells.tell(offset, "a subkey's name holds a backslash", path)
 
     def _listed(self, listed: int, owner: int) -> list[int]:
         """Return the cells of the subkeys that a list names, a root list's parts included."""
@@ -232,19 +233,24 @@ class _Walk:
         try:
             offsets = self.cells.offsets(listed, count, "values")
         except CellError as error:
-            self.cells.tell(offset, f"values of {visible(path, 80) or 'the root'}: {error}")
+            self.cells.tell(offset, f"values: {error}", path)
             return [], {}
+        broken = 0
         for cell in offsets:
             try:
                 value, mark = self._value(cell)
             except CellError as error:
-                self.cells.tell(offset, f"a value of {visible(path, 80) or 'the root'}: {error}")
+                broken += 1
+                self.cells.tell(offset, f"a value: {error}", path)
+                if broken > _MOST_BROKEN:
+                    self.cells.tell(offset, "the rest of its values is left out", path)
+                    break
                 continue
             values.append(value)
             if mark:
                 marks[value.name] = mark
         if len(values) > 1 and len({upper(value.name) for value in values}) < len(values):
-            self.cells.tell(offset, f"two values of {visible(path, 80)} have one name")
+            self.cells.tell(offset, "two values have one name", path)
         return values, marks
 
     def _value(self, offset: int) -> tuple[Value, int]:
