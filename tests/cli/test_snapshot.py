@@ -75,7 +75,7 @@ def both(folder: Path) -> None:
         Record("registry", WINLOGON + "\\Notify", None, KEY),
         Record("user", "group:sudo", None, {"gid": 27, "members": ["alice"]}),
         Record("socket", "tcp 0.0.0.0:22", None, {"programs": None}),
-        Record("job", "/root/x: x", None, {"source": "/root/x", "command": "x"}),
+        Record("job", "/var/x: x", None, {"source": "/var/x", "command": "x"}),
     ]
     b = [
         Record("file", "/etc/ld.so.preload", None, FILE | {"sha256": "b" * 64, "runs": ["/opt/evil.so"]}),
@@ -90,7 +90,7 @@ def both(folder: Path) -> None:
         Record("registry", WINLOGON + "\\Notify", None, KEY | {"key_time": NEW}),
         Record("user", "group:sudo", None, {"gid": 27, "members": ["alice", "bob"]}),
     ]  # fmt: skip
-    gap = Gap("job", "/root", "Permission denied")
+    gap = Gap("job", "/var", "Permission denied")
     kinds = ["file", "job", "package", "registry", "user"]
     write(folder / "a.snap", a, OLD, [*kinds, "socket"], [])
     write(folder / "b.snap", b, NEW, kinds, [gap])

@@ -46,11 +46,15 @@ def _removed(change: Change, say: Translator) -> str:
     return say.tr("gone: {what}", what=what) if what else say.tr("gone")
 
 
+_TELLING = ("text", "version", "command", "target", "rule", "value", "programs", "ExecStart", "starts",
+            "source", "shell", "members")  # fmt: skip
+
+
 def _summary(state: State) -> str:
     """Return the few words that tell what a new or lost thing is."""
-    for name in ("text", "version", "command", "target", "rule", "value", "programs"):
+    for name in _TELLING:
         if state.get(name):
-            return str(state[name])
+            return str(_plain(state[name]))
     if "data" in state:
         return f"{state['type']} {state['data'][:32]}"
     return str(state.get("type", ""))

@@ -32,7 +32,7 @@ WINDOWS = (
     "C:/Windows/Tasks", "C:/ProgramData/Microsoft/Windows/Start Menu/Programs/Startup",
 )  # fmt: skip
 NOISE = ("/dev/*", "/proc/*", "/run/*", "/sys/*", "/var/cache/*", "/var/lib/apt/lists/*",
-         "/root/.cache/*", "/home/*/.cache/*")  # fmt: skip
+         *(f"{home}/.cache/*" for home in HOMES))  # fmt: skip
 
 
 def usual() -> tuple[str, ...]:
