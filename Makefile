@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 # Programs that tests talk to, and the Debian package of each; a test without its program is skipped.
 PROGRAMS = nfdump:nfdump named:bind9 named-checkzone:bind9-utils unbound:unbound nft:nftables \
   dnsmasq:dnsmasq-base squid:squid nginx:nginx-light node:nodejs dnsperf:dnsperf wrk:wrk gpg:gnupg \
-  openssl:openssl
+  openssl:openssl setfacl:acl
 
 .PHONY: demo test lint types contracts tests bench lock docs clean setup dev system
 

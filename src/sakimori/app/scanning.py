@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -147,6 +148,16 @@ def scan(asked: Asked, machine: Machine, progress: Callable[[Scan], None] | None
     return run
 
 
+def _own(store: Path) -> frozenset[tuple[int, int]]:
+    """Return the store's folders as (device, inode): what is in them is not looked at."""
+    found = set()
+    for name in ("cache", "clean", "definitions", "quarantine"):
+        with contextlib.suppress(OSError):
+            told = (store / name).stat()
+            found.add((told.st_dev, told.st_ino))
+    return frozenset(found)
+
+
 class _Job:
     """A scan at work."""
 
@@ -157,8 +168,9 @@ class _Job:
         self._asked = asked
         self._progress = progress
         self._walk = Walk(
-            follow=asked.follow, one_file_system=asked.one_file_system, exclude=asked.exclude
-        )
+            follow=asked.follow, one_file_system=asked.one_file_system, exclude=asked.exclude,
+            own=_own(store_of(machine)),
+        )  # fmt: skip
         self._settings = Settings(
             largest=asked.largest, seconds=asked.seconds, unpacking=asked.unpacking,
             follow=asked.follow, passwords=machine.passwords,

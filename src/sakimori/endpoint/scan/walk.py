@@ -41,12 +41,14 @@ class Found:
 class Walk:
     """How to walk. `left` counts by reason what was left out on purpose.
 
-    `exclude` are globs of a whole path or of a name; a folder that fits is not entered.
+    `exclude` are globs of a whole path or of a name; a folder that fits is not entered. `own` are
+    folders (device, inode) of the tool itself: rules and what is locked up would only match themselves.
     """
 
     follow: bool = False
     one_file_system: bool = False
     exclude: tuple[str, ...] = ()
+    own: frozenset[tuple[int, int]] = frozenset()
     left: Counter[str] = field(default_factory=Counter)
     _kernel: frozenset[str] = frozenset()
     _pattern: re.Pattern[str] | None = None
@@ -141,7 +143,9 @@ class Walk:
 
     def _folder(self, path: str, told: os.stat_result, device: int) -> _Place | None:
         place = (told.st_dev, told.st_ino)
-        if path in self._kernel:
+        if place in self.own:
+            self.left["the tool's own store"] += 1
+        elif path in self._kernel:
             self.left["the kernel's own file systems"] += 1
         elif self.one_file_system and told.st_dev != device:
             self.left["other file systems"] += 1
