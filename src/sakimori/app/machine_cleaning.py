@@ -57,6 +57,7 @@ class Place:
     def as_plain(self) -> dict[str, Any]:
         """Return JSON values that `from_plain` reads: whole paths, for a later undo."""
         return {
+            "live": self.live,
             "root": str(self.root.absolute()) if self.root is not None else None,
             "hives": {name: str(path.absolute()) for name, path in self.hives.items()},
             "exports": [str(path.absolute()) for path in self.exports],
@@ -65,8 +66,9 @@ class Place:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Place:
         """Return the place that a run's plan names."""
+        root = Path(plain["root"]) if plain["root"] is not None else None
         return cls(
-            root=Path(plain["root"]) if plain["root"] is not None else None,
+            root=_LIVE if plain["live"] else root,
             hives={name: Path(path) for name, path in plain["hives"].items()},
             exports=tuple(Path(path) for path in plain["exports"]),
         )
