@@ -307,8 +307,13 @@ def test_places_that_cannot_be_read_are_errors(store: Path, tmp_path: Path) -> N
 def test_a_plan_that_was_damaged_is_an_error(planted: Planted, store: Path) -> None:
     done = cleaning.clean(store, cleaning.look(store, place(planted), ["sakimori-test"]))
     (store / "clean" / done.run / "plan.json").write_text("{}")
-    with pytest.raises(Exception, match="not a plan"):
+    with pytest.raises(StateError, match="not a plan"):
         cleaning.undo(store, done.run)
+    with pytest.raises(StateError, match="not a plan"):
+        history.counts(store)
+    runs = contract.runs(history.runs(store))
+    assert [r["state"] for r in runs] == ["damaged"]
+    check(runs, "clean-runs")
 
 
 def test_hostile_names_go_through_plan_journal_and_evidence(planted: Planted, store: Path) -> None:

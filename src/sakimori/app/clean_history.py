@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sakimori.app.machine_cleaning import FOLDER
-from sakimori.endpoint.recipes import Journal, Plan
+from sakimori.endpoint.recipes import Journal
+from sakimori.errors import StateError
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
 
     from sakimori.endpoint.recipes import Progress
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run in the store, as a line of a list."""
+    """One run in the store: half-done, done, half-undone, undone or damaged."""
 
     run: str
     begun: datetime
@@ -29,40 +30,45 @@ class Run:
     place: str
 
 
-def _journals(store: Path) -> list[tuple[Plan, Progress]]:
+def _journals(store: Path) -> list[Journal]:
+    """Return the journals of all runs. Raises OSError where the folder may not be read."""
     folder = store / FOLDER
-    found: list[tuple[Plan, Progress]] = []
-    names = sorted(p.parent.name for p in folder.glob("*/plan.json")) if folder.is_dir() else []
-    for name in names:
-        journal = Journal(folder / name)
-        found.append((journal.plan(), journal.progress()))
-    return found
+    names = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [Journal(path) for path in names if (path / "plan.json").is_file()]
 
 
 def runs(store: Path) -> list[Run]:
-    """Return every run, the oldest first."""
-    return [
-        Run(
-            run=plan.run,
-            begun=plan.begun,
-            actor=plan.actor,
-            state=progress.state,
-            families=tuple(dict.fromkeys(f.family for f in plan.findings)),
-            findings=len(plan.findings),
-            place=str(plan.place["root"] or "registry"),
-        )
-        for plan, progress in _journals(store)
-    ]
+    """Return every run, the oldest first; one that cannot be read as damaged."""
+    return [_run(journal) for journal in _journals(store)]
+
+
+def _run(journal: Journal) -> Run:
+    name = journal.folder.name
+    try:
+        plan, progress = journal.plan(), journal.progress()
+    except StateError:
+        begun = datetime.strptime(name[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+        return Run(name, begun, "", "damaged", (), 0, "")
+    return Run(
+        run=plan.run,
+        begun=plan.begun,
+        actor=plan.actor,
+        state=progress.state,
+        families=tuple(dict.fromkeys(f.family for f in plan.findings)),
+        findings=len(plan.findings),
+        place=str(plan.place["root"] or "registry"),
+    )
 
 
 def counts(store: Path) -> list[dict[str, Any]]:
     """Return per month and family: runs that found it, things found, cleaned, left and undone.
 
     A row with the family "" counts the month's runs as a whole, also those that found nothing. What
-    was only looked at without --yes is not counted.
+    was only looked at without --yes is not counted. Raises StateError for a run that cannot be read.
     """
     totals: dict[tuple[str, str], Counter[str]] = {}
-    for plan, progress in _journals(store):
+    for journal in _journals(store):
+        plan, progress = journal.plan(), journal.progress()
         month = f"{plan.begun:%Y-%m}"
         per = {f.family: Counter[str]() for f in plan.findings}
         for number, finding in enumerate(plan.findings):
