@@ -15,7 +15,7 @@ from babel.messages.pofile import read_po
 
 import sakimori
 from sakimori import detectors
-from sakimori.app import results, sizing, snapshot_telling, telling
+from sakimori.app import results, sizing, snapshot_telling, snapshot_words, telling
 from sakimori.config import LANGUAGES
 from sakimori.endpoint.inventory.notes import NOTES as INVENTORY_NOTES
 from sakimori.endpoint.study.words import KIND_WORDS as STUDY_KINDS
@@ -57,6 +57,8 @@ CONSTANTS: dict[tuple[str, str], Any] = {
     ("app/effects.py", "note.message"): NOTES,
     ("app/cleaning.py", "SURVIVAL_NOTES[code]"): SURVIVAL_NOTES,
     ("app/snapshot_telling.py", "OBJECT_WORDS[kind]"): snapshot_telling.OBJECT_WORDS,
+    ("app/snapshot_words.py", "KINDS[kind]"): snapshot_words.KINDS,
+    ("app/snapshot_words.py", "RIGHTS[rights]"): snapshot_words.RIGHTS,
     ("app/sizing.py", "QUANTITY_WORDS[name]"): sizing.QUANTITY_WORDS,
     ("app/sizing.py", "REASON_WORDS[reason]"): sizing.REASON_WORDS,
     ("app/sizing.py", "DEFINITIONS[name]"): DEFINITIONS,

@@ -203,3 +203,39 @@ def test_a_record_keeps_a_path_of_broken_bytes(store: Path) -> None:
 def test_nothing_to_recover_is_nothing(store: Path) -> None:
     assert quarantining.recover(store).recovered == []
     assert not store.exists()
+
+
+def test_what_a_scan_found_is_taken_with_its_rule_and_only_as_it_was(tmp_path: Path) -> None:
+    made = {name: tmp_path / name for name in ("whole", "packed", "changed")}
+    for file in made.values():
+        file.write_bytes(b"x")
+    digest = hashlib.sha256(b"x").hexdigest()
+    hits = [
+        {
+            "path": str(made["packed"]),
+            "member": "a",
+            "rule": "r",
+            "family": "F",
+            "sha256": "0" * 64,
+        },
+        *(
+            {"path": str(made[n]), "member": None, "rule": "r", "family": "F", "sha256": digest}
+            for n in ("whole", "changed")
+        ),
+    ]
+    (tmp_path / "scan.json").write_text(json.dumps({"hits": hits}))
+    made["changed"].write_bytes(b"y")
+    wanted = quarantining.found_by(tmp_path / "scan.json")
+    done = quarantining.add_each(tmp_path / "store", wanted, yes=True)
+    assert {(e.path, e.rule, e.family) for e in done.entries} == {
+        (str(made[n]), "r", "F") for n in ("whole", "packed")
+    }
+    assert [refused.path for refused in done.refused] == [str(made["changed"])]
+    assert made["changed"].exists()
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"hits": [{}]}', '{"hits": 3}'])
+def test_what_is_no_scan_is_said(tmp_path: Path, text: str) -> None:
+    (tmp_path / "scan.json").write_text(text)
+    with pytest.raises(SourceError, match="not what"):
+        quarantining.found_by(tmp_path / "scan.json")

@@ -30,6 +30,18 @@ class Registry:
     sources: list[Source] = field(default_factory=list)
 
 
+def read_this() -> Registry:
+    """Read the registry of the machine that this runs on. Raises RefusedError where it has none."""
+    from sakimori.endpoint.registry.source import read_live  # noqa: PLC0415
+
+    found, keys = Registry(), _Keys()
+    given = read_live()
+    found.gaps += keys.add(given, "HKLM")
+    found.roots = tops(key.path.partition("\\")[0] for key in given.keys)
+    found.records = keys.records()
+    return found
+
+
 def read(hives: Iterable[tuple[str, Path]], exports: Iterable[Path]) -> Registry:
     """Read all sources. Raises SourceError where one cannot be read at all.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
@@ -57,11 +58,13 @@ class RecipeFact:
         if state is None:
             return False
         if isinstance(self.item, FileItem):
-            return _file(self.item, subject, state)
+            return subject.is_file and _file(self.item, subject, state)
+        if isinstance(self.item, ServiceItem):
+            return not subject.is_file and _service(self.item, subject, state)
+        if not subject.is_registry:
+            return False
         if isinstance(self.item, RegistryItem):
             return _registry(self.item, subject, state)
-        if isinstance(self.item, ServiceItem):
-            return _service(self.item, subject, state)
         return isinstance(self.item, AutorunItem) and _autorun(self.item, subject, state)
 
 
@@ -88,21 +91,21 @@ def load_facts(paths: Sequence[Path]) -> list[RecipeFact]:
     return facts_of(load(file) for file in found)
 
 
-def shipped_facts() -> list[RecipeFact]:
+@cache
+def shipped_facts() -> tuple[RecipeFact, ...]:
     """Return the facts of the recipes that ship with Sakimori."""
     with as_file(files("sakimori.endpoint.recipes").joinpath("data")) as folder:
-        return load_facts([folder])
+        return tuple(load_facts([folder]))
 
 
 def _file(item: FileItem, subject: Subject, state: Mapping[str, Any]) -> bool:
-    if not subject.is_file:
-        return False
     if item.when.sha256:
         return str(state.get("sha256", "")).lower() in item.when.sha256
     named = item.always_bad and not item.when.contains and not item.when.rule
     return named and any(fnmatchcase(subject.folded, glob) for glob in _globs(item.path))
 
 
+@cache
 def _globs(path: str) -> list[str]:
     """Return a recipe's path as patterns of `file_key`: user folders can be anybody's."""
     head, _, rest = path.replace("\\", "/").partition("/")
@@ -113,11 +116,10 @@ def _globs(path: str) -> list[str]:
 
 
 def _registry(item: RegistryItem, subject: Subject, state: Mapping[str, Any]) -> bool:
-    if not subject.is_registry or not _is_key(subject, item.key):
-        return False
-    if subject.change.name is None:
-        return item.delete_key and item.bad is None
-    if item.bad is None or subject.change.name.lower() != item.name.lower():
+    name = subject.change.name
+    if name is None:
+        return item.delete_key and item.bad is None and _is_key(subject, item.key)
+    if item.bad is None or name.lower() != item.name.lower() or not _is_key(subject, item.key):
         return False
     value = _value(subject, state)
     good = any((g.type, g.data) == (value.type, value.data) for g in item.good if not g.absent)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sakimori.app import deeds
+from sakimori.app.files import read_json
 from sakimori.endpoint.quarantine import Entry, Fault, Quarantine, Recovered, open_key
 from sakimori.endpoint.quarantine.key import NAME as KEY
 from sakimori.errors import (
@@ -128,18 +129,50 @@ def add(
 
     The folder of each path is resolved first: a person may name a file through a link.
     """
+    return add_each(store, [(path, why) for path in paths], yes=yes, actor=actor)
+
+
+def add_each(
+    store: Path, files: Sequence[tuple[Path, Why]], *, yes: bool = False, actor: str = ""
+) -> Outcome:
+    """Take files, each for a reason of its own; otherwise like `add`."""
     held = opened(store, make=yes)
     outcome = Outcome(done=yes)
+    reasons = {str(path): why for path, why in files}
 
-    def one(path: Path) -> Entry:
+    def one(path: Path, why: Why) -> Entry:
         real = _real(path)
         if not yes:
             shown = held.preview(real, _now(), reason=why.reason, expect_sha256=why.expect_sha256)
             return replace(shown, rule=why.rule, family=why.family)
         return take(held, store, real, why, actor)
 
-    _each(outcome, [str(p) for p in paths], lambda path: one(Path(path)))
+    _each(outcome, list(reasons), lambda path: one(Path(path), reasons[path]))
     return _settled(outcome, held, store, actor)
+
+
+def found_by(scan: Path) -> list[tuple[Path, Why]]:
+    """Return the files with a hit in what `sakimori scan --format json` printed, with rule and family.
+
+    A file that matched by itself must still have the content that was scanned. Raises SourceError.
+    """
+    found: dict[str, Why] = {}
+    value = read_json(scan)
+    try:
+        for hit in value["hits"]:
+            path, whole = str(hit["path"]), hit["member"] is None
+            if path in found and (found[path].expect_sha256 or not whole):
+                continue
+            found[path] = Why(
+                rule=str(hit["rule"]), family=str(hit["family"]), reason="found by a scan",
+                expect_sha256=str(hit["sha256"]) if whole else None,
+            )  # fmt: skip
+    except (KeyError, TypeError) as error:
+        raise SourceError(
+            "not what `sakimori scan --format json` prints", where=str(scan),
+            hint="sakimori scan PATH --format json > scan.json",
+        ) from error  # fmt: skip
+    return [(Path(path), why) for path, why in found.items()]
 
 
 def restore(

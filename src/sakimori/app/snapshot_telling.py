@@ -121,7 +121,7 @@ def _head(a: Snapshot, b: Snapshot, found: Difference, say: Translator) -> Itera
 
 def _table(kind: str, changes: Sequence[Change], say: Translator, limit: int) -> Block:
     named = any(one.name is not None for one in changes)
-    key, name, what = say.tr("key"), say.tr("value name"), say.tr("what changed")
+    key, name, what = say.tr("path or name"), say.tr("value name"), say.tr("what changed")
     columns = (key, name, what) if named else (key, what)
     made = [_row(one, say) for one in changes[:limit]]
     more = len(changes) - len(made)
@@ -136,7 +136,7 @@ def _table(kind: str, changes: Sequence[Change], say: Translator, limit: int) ->
 def _left_out(left: Sequence[NotCompared], say: Translator) -> Block:
     lines = [
         say.tr(
-            "{object}: {why} ({count} records of the other)",
+            "{object}: {why}; records of the other: {count}",
             object=_things(one.object, say), why=_why(one.why, say), count=one.records,
         )
         for one in left
@@ -146,6 +146,8 @@ def _left_out(left: Sequence[NotCompared], say: Translator) -> Block:
 
 def _why(why: Why, say: Translator) -> str:
     side = why.side.upper()
+    if why.kind == "untaken" and not why.reason:
+        return say.tr("not asked for in {side}", side=side)
     if why.kind == "untaken":
         return say.tr("not taken in {side}: {reason}", side=side, reason=why.reason)
     if why.kind == "outside":

@@ -166,12 +166,27 @@ _ATTRIBUTES: dict[str, Callable[[Translator, str | None, str | None], str]] = {
 }
 
 
+# Well-known accounts, as Windows shows them in English; kinds of entries and rights that have words.
+_ACCOUNTS = {
+    "WD": "Everyone", "BA": "Administrators", "SY": "SYSTEM", "BU": "Users", "AU": "Authenticated Users",
+    "CO": "CREATOR OWNER", "AN": "ANONYMOUS LOGON", "BG": "Guests", "IU": "INTERACTIVE",
+    "LS": "LOCAL SERVICE", "NS": "NETWORK SERVICE", "PU": "Power Users", "RC": "RESTRICTED",
+    "AC": "ALL APPLICATION PACKAGES",
+}  # fmt: skip
+KINDS = {"A": "may", "D": "may not", "AU": "is audited"}
+RIGHTS = {
+    "KA": "do everything", "GA": "do everything", "KR": "read", "GR": "read", "KW": "write",
+    "GW": "write",
+}  # fmt: skip
+
+
 def _lists(before: State, after: State, say: Translator) -> Iterator[str]:
     for name in ("dacl", "sacl"):
         one, other = before.get(name), after.get(name)
         if one is None or other is None or one == other:
             continue
-        gained, lost = _entries(other) - _entries(one), _entries(one) - _entries(other)
+        new, old = _entries(other, say), _entries(one, say)
+        gained, lost = new - old, old - new
         values = {
             "gained": ", ".join(sorted(gained)) or None,
             "lost": ", ".join(sorted(lost)) or None,
@@ -185,17 +200,20 @@ def _lists(before: State, after: State, say: Translator) -> Iterator[str]:
                          before=one, after=other)  # fmt: skip
 
 
-def _entries(acl: str) -> set[str]:
-    """Return an ACL's entries as `who: type rights [flags]`, as far as they have that form."""
-    found = set()
-    for entry in _ENTRY.findall(acl):
-        parts = entry.split(";")
-        if len(parts) < 6:
-            found.add(entry)
-            continue
-        kind, flags, rights, who = parts[0], parts[1], parts[2], parts[5]
-        found.add(f"{who}: {kind} {rights}" + (f" [{flags}]" if flags else ""))
-    return found
+def _entries(acl: str, say: Translator) -> set[str]:
+    """Return an ACL's entries as `who kind rights`, as far as they have that form."""
+    return {_entry(entry, say) for entry in _ENTRY.findall(acl)}
+
+
+def _entry(entry: str, say: Translator) -> str:
+    parts = entry.split(";")
+    if len(parts) < 6:
+        return entry
+    kind, flags, rights, who = parts[0], parts[1], parts[2], parts[5]
+    named = f"{_ACCOUNTS[who]} ({who})" if who in _ACCOUNTS else who
+    verb = say.tr(KINDS[kind]) if kind in KINDS else kind
+    what = f"{say.tr(RIGHTS[rights])} ({rights})" if rights in RIGHTS else rights
+    return f"{named} {verb} {what}" + (f" [{flags}]" if flags else "")
 
 
 def _owner(change: Change, say: Translator) -> str:

@@ -28,7 +28,7 @@ from sakimori.endpoint.snapshot.diff import compare as endpoint_compare
 from sakimori.endpoint.snapshot.format import aside_of, read_snapshot, write_snapshot
 from sakimori.endpoint.snapshot.ground import Ground
 from sakimori.endpoint.snapshot.model import Gap, Header, Scope, Source, place
-from sakimori.errors import ConfigError, SourceError
+from sakimori.errors import ConfigError, SakimoriError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -246,12 +246,23 @@ class _Taking:
         """Read hives and exports, before anything is written: one that cannot be read ends the run."""
         if "registry" not in self.kinds:
             return []
-        if not (self.asked.hives or self.asked.exports):
-            self.ground.miss("registry", "", "there is no live registry here")
-            return []
         from sakimori.app import _snapshot_registry as registry  # noqa: PLC0415 - slow to import
 
-        found = registry.read(self.asked.hives, self.asked.exports)
+        given = self.asked.hives or self.asked.exports
+        if not given and not self.ground.live:
+            self.ground.miss("registry", "", "no hive is named")
+            return []
+        try:
+            found = (
+                registry.read(self.asked.hives, self.asked.exports)
+                if given
+                else registry.read_this()
+            )
+        except SakimoriError as error:
+            if given:
+                raise
+            self.ground.miss("registry", "", str(error))
+            return []
         self._registry, self._roots = found.records, found.roots
         self.ground.gaps += found.gaps
         return found.sources

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,10 +103,24 @@ def _source(path: Path, zone: ZoneInfo) -> Source:
             raise SourceError("this is a folder", where=str(path), hint="name the file in it")
         if path.stat().st_size > _LARGEST:
             raise SourceError("larger than 1 GiB", where=str(path))
-        return Source(path, path.read_bytes(), zone)
+        return Source(path, _unpacked(path.read_bytes(), path), zone)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceError(reason, where=str(path), hint="check the path") from error
+
+
+def _unpacked(data: bytes, path: Path) -> bytes:
+    """Return a log that logrotate packed (gzip) as it was; other files stay."""
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        whole = unpacker.decompress(data, _LARGEST)
+    except zlib.error as error:
+        raise SourceError(f"gzip is damaged: {error}", where=str(path)) from error
+    if not unpacker.eof:
+        raise SourceError("cut short, or larger than 1 GiB when unpacked", where=str(path))
+    return whole
 
 
 def _actions(paths: Sequence[Path], zone: ZoneInfo) -> tuple[list[Action], list[Aside]]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sakimori.cli import _output as out
-from sakimori.cli._app import As, Config, Format, app
+from sakimori.cli._app import As, Config, Format, In, app
 
 if TYPE_CHECKING:
     from sakimori.endpoint.guard.guard import Guard
     from sakimori.endpoint.guard.notice import Channel, Teller
-
-_COUNTS = ("looked", "found", "quarantined", "unread", "lost", "restarts", "slowest")
+    from sakimori.i18n import Translator
 
 
 @app.command(
@@ -61,17 +61,20 @@ def guard(  # noqa: PLR0913, PLR0917 - one parameter per option
     store: Annotated[
         Path | None, typer.Option("--store", help="The machine's store.", envvar="SAKIMORI_STORE")
     ] = None,
+    lang: In = None,
     config: Config = None,
 ) -> None:
     """Look at files in folders as they are written or moved there, until Ctrl-C."""
     from sakimori import config as settings_of  # noqa: PLC0415 - read where they are needed
     from sakimori.app import guarding  # noqa: PLC0415
     from sakimori.errors import ConfigError  # noqa: PLC0415
+    from sakimori.i18n import Translator  # noqa: PLC0415
 
-    settings = settings_of.load(config, options={"machine.store": store})
+    settings = settings_of.load(config, options={"machine.store": store, "lang": lang})
+    say = Translator(settings.lang)
     home = settings_of.store_of(settings.machine)
     if status:
-        _tell(guarding.status(home), form)
+        _tell(guarding.status(home), say)
         return
     if not folders:
         raise ConfigError("no folder is named", hint="sakimori guard /home")
@@ -82,17 +85,20 @@ def guard(  # noqa: PLR0913, PLR0917 - one parameter per option
         sweep_every=sweep, baseline=baseline, gate=gate, seconds=seconds,
     )  # fmt: skip
     teller = _teller(home, log, webhook, form, desktop=desktop)
-    done = guarding.guard(watching, scanner, home, teller, ready=_ready)
-    _tell(done, form)
+    done = guarding.guard(watching, scanner, home, teller, ready=partial(_ready, say))
+    _tell(done, say)
     for name, (count, why) in done["notices_failed"].items():
-        out.say(f"{count} notices were not told by {name}: {out.shown(why)}")
+        out.say(
+            say.tr("{count} notices were not told by {channel}: {why}",
+                   count=count, channel=name, why=out.shown(why))
+        )  # fmt: skip
     if done["notices_failed"]:
         raise typer.Exit(6)
 
 
-def _ready(running: Guard) -> None:
+def _ready(say: Translator, running: Guard) -> None:
     folders = ", ".join(out.shown(str(folder)) for folder in running.plan.folders)
-    out.say(f"watching {folders}; Ctrl-C ends it")
+    out.say(say.tr("watching {folders}; Ctrl-C ends it", folders=folders))
 
 
 class _Printer:
@@ -126,15 +132,29 @@ def _teller(home: Path, log: Path | None, webhook: str, form: Format, *, desktop
     return notice.Teller(channels)
 
 
-def _tell(done: dict[str, Any], form: Format) -> None:
-    if form is Format.json:
-        out.say("")  # the counts are for people; notices are the data
-    alive = {True: "running; ", False: "not running; ", None: ""}[done.get("alive")]
-    parts = ", ".join(f"{name} {done[name]}" for name in _COUNTS if name in done)
-    out.say(f"{alive}{parts}, waiting {done['waiting']}, definitions {done['definitions'][:12]}")
-    for trouble in done["unread_named"][:10]:
-        out.say(
-            f"not looked at in whole: {out.shown(trouble['path'])}: {out.shown(trouble['reason'])}"
+def _tell(done: dict[str, Any], say: Translator) -> None:
+    """Say on stderr what a guard has done, and what it could not look at."""
+    if "alive" in done:
+        out.say(say.tr("the guard is running") if done["alive"] else say.tr("no guard is running"))
+    out.say(
+        say.tr(
+            "{looked} looks, {found} files matched, {quarantined} taken, {unread} not looked at in"
+            " whole, {waiting} waiting; slowest {slowest} s",
+            looked=done["looked"], found=done["found"], quarantined=done["quarantined"],
+            unread=done["unread"], waiting=done["waiting"], slowest=done["slowest"],
         )
+    )  # fmt: skip
+    if done["lost"]:
+        out.say(
+            say.tr("events were lost {lost} times, and watching began anew {restarts} times; the"
+                   " folders were compared with what was seen",
+                   lost=done["lost"], restarts=done["restarts"])
+        )  # fmt: skip
+    for trouble in done["unread_named"][:10]:
+        place, reason = out.shown(trouble["path"]), out.shown(trouble["reason"])
+        out.say(say.tr("not looked at in whole: {path}: {reason}", path=place, reason=reason))
     if done["seen_restarted"]:
-        out.say(f"the record of what was seen began anew: {out.shown(done['seen_restarted'])}")
+        out.say(
+            say.tr("the record of what was seen began anew: {reason}",
+                   reason=out.shown(done["seen_restarted"]))
+        )  # fmt: skip

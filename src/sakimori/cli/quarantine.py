@@ -41,7 +41,15 @@ _RECOVERED = ("id", "outcome", "path")
     epilog="Example: sakimori quarantine add /tmp/x.bin --reason 'dropped by the mail' --yes",
 )
 def add(  # noqa: PLR0913, PLR0917 - one parameter per option
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files to lock up.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH...", help="Files to lock up.")
+    ] = None,
+    scan: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Also the files with a hit in a scan's JSON; - for stdin."
+        ),
+    ] = None,
     reason: Annotated[str, typer.Option(help="Why, in a sentence.")] = "",
     rule: Annotated[str, typer.Option(help="The rule that matched.")] = "",
     family: Annotated[str, typer.Option(help="The family, where it is known.")] = "",
@@ -57,10 +65,14 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Move files into quarantine, with all that is needed to put them back exactly."""
     from sakimori.app import quarantining as app  # noqa: PLC0415 - slow to import
+    from sakimori.errors import ConfigError  # noqa: PLC0415
 
     folder, say = _asked(store, lang, config)
     why = app.Why(reason=reason, rule=rule, family=family, expect_sha256=sha256)
-    done = app.add(folder, paths, why, yes=yes, actor=actor)
+    files = [*(app.found_by(scan) if scan else ()), *((path, why) for path in paths or ())]
+    if not files:
+        raise ConfigError("no file is named", hint="name files, or a scan's JSON with --scan")
+    done = app.add_each(folder, files, yes=yes, actor=actor)
     _print(done, form, say)
     for entry in done.entries:
         if entry.attributes.links > 1 and entry.attributes.kind == "file":

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sakimori.cli import _output as out
-from sakimori.cli._app import As, Config, Format
+from sakimori.cli._app import As, Config, Format, In
 from sakimori.cli._app import rules as group
 
 if TYPE_CHECKING:
     from sakimori.app.defining import Signers
     from sakimori.config import Settings
     from sakimori.endpoint.definitions.repository import Standing
+    from sakimori.i18n import Translator
 
 Store = Annotated[
     Path | None, typer.Option("--store", help="The machine's store.", envvar="SAKIMORI_STORE")
@@ -42,6 +43,13 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+def _say(lang: In, config: Path | None = None) -> Translator:
+    from sakimori import config as settings  # noqa: PLC0415 - read where it is needed
+    from sakimori.i18n import Translator  # noqa: PLC0415
+
+    return Translator(settings.load(config, options={"lang": lang}).lang)
+
+
 def _settings(store: Path | None, config: Path | None) -> Settings:
     from sakimori import config as settings  # noqa: PLC0415 - read where it is needed
 
@@ -58,6 +66,7 @@ def _keys(people: list[Path] | None, online: Path, secret: Path | None) -> Signe
 def key(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes.")],
     passphrase: Secret = None,
+    lang: In = None,
 ) -> None:
     """Make a key for a person, or for the server that signs timestamps."""
     from sakimori.app.defining import secret  # noqa: PLC0415
@@ -65,7 +74,8 @@ def key(
 
     made = new_key(file, secret(passphrase))
     print(made.keyid)
-    out.say(f"keep {out.shown(str(made.path))} secret, and a copy of it safe")
+    say = _say(lang)
+    out.say(say.tr("keep {path} secret, and a copy of it safe", path=out.shown(str(made.path))))
 
 
 @group.command(
@@ -79,13 +89,15 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter per option
     threshold: Threshold = 2,
     passphrase: Secret = None,
     form: As = Format.table,
+    lang: In = None,
 ) -> None:
     """Begin a repository of definitions, whose changes several people must sign."""
     from sakimori.app import defining  # noqa: PLC0415
 
     root = defining.begin(repository, _keys(keys, online, passphrase), threshold, _now())
-    out.say(f"give machines {out.shown(str(root))} by a safe way: sakimori rules trust")
-    _tell(defining.standing(repository), form)
+    say, path = _say(lang), out.shown(str(root))
+    out.say(say.tr("give machines {path} by a safe way: sakimori rules trust", path=path))
+    _tell(lang, defining.standing(repository), form)
 
 
 @group.command(
@@ -102,26 +114,28 @@ def publish(  # noqa: PLR0913, PLR0917 - one parameter per option
     note: Annotated[str, typer.Option(help="What is new, in a line.")] = "",
     passphrase: Secret = None,
     form: As = Format.table,
+    lang: In = None,
 ) -> None:
     """Publish a pack to the canary ring, or stage it until enough people have signed."""
     from sakimori.app import defining  # noqa: PLC0415
 
     signers = _keys(keys, online, passphrase)
-    _tell(defining.publish(repository, pack, signers, _now(), note), form)
+    _tell(lang, defining.publish(repository, pack, signers, _now(), note), form)
 
 
 @group.command("sign", epilog="Example: sakimori rules sign defs --key b.pem --online o.pem")
-def sign(
+def sign(  # noqa: PLR0913, PLR0917 - one parameter per option
     repository: InRepository,
     online: Online,
     keys: Keys = None,
     passphrase: Secret = None,
     form: As = Format.table,
+    lang: In = None,
 ) -> None:
     """Add a person's signature to what is staged."""
     from sakimori.app import defining  # noqa: PLC0415
 
-    _tell(defining.sign(repository, _keys(keys, online, passphrase), _now()), form)
+    _tell(lang, defining.sign(repository, _keys(keys, online, passphrase), _now()), form)
 
 
 @group.command(
@@ -135,12 +149,13 @@ def promote(  # noqa: PLR0913, PLR0917 - one parameter per option
     after: Annotated[float, typer.Option(help="Hours that the canary ring must have had it.")] = 24,
     passphrase: Secret = None,
     form: As = Format.table,
+    lang: In = None,
 ) -> None:
     """Give all machines what the canary ring has."""
     from sakimori.app import defining  # noqa: PLC0415
 
     signers = _keys(keys, online, passphrase)
-    _tell(defining.promote(repository, signers, _now(), timedelta(hours=after)), form)
+    _tell(lang, defining.promote(repository, signers, _now(), timedelta(hours=after)), form)
 
 
 @group.command("refresh", epilog="Example: sakimori rules refresh defs --online o.pem")
@@ -149,11 +164,12 @@ def refresh(
     online: Online,
     passphrase: Secret = None,
     form: As = Format.table,
+    lang: In = None,
 ) -> None:
     """Sign snapshot and timestamp anew; run it daily, since clients refuse what has expired."""
     from sakimori.app import defining  # noqa: PLC0415
 
-    _tell(defining.refresh(repository, online, _now(), defining.secret(passphrase)), form)
+    _tell(lang, defining.refresh(repository, online, _now(), defining.secret(passphrase)), form)
 
 
 @group.command(
@@ -169,23 +185,24 @@ def rotate(  # noqa: PLR0913, PLR0917 - one parameter per option
     threshold: Threshold = 2,
     passphrase: Secret = None,
     form: As = Format.table,
+    lang: In = None,
 ) -> None:
     """Replace people's keys; old ones (--key) and new ones (--new) both sign."""
     from sakimori.app import defining  # noqa: PLC0415
 
     signers = _keys(keys, online, passphrase)
-    _tell(defining.rotate(repository, signers, new, threshold, _now()), form)
+    _tell(lang, defining.rotate(repository, signers, new, threshold, _now()), form)
 
 
 @group.command("status", epilog="Example: sakimori rules status defs")
-def status(repository: InRepository, form: As = Format.table) -> None:
+def status(repository: InRepository, form: As = Format.table, lang: In = None) -> None:
     """Show a repository: rings, keys, what waits for signatures, when metadata expires."""
     from sakimori.app import defining  # noqa: PLC0415
 
-    _tell(defining.standing(repository), form)
+    _tell(lang, defining.standing(repository), form)
 
 
-def _tell(standing: Standing, form: Format) -> None:
+def _tell(lang: In, standing: Standing, form: Format) -> None:
     from sakimori.app.defining import told  # noqa: PLC0415
 
     value = told(standing)
@@ -196,10 +213,15 @@ def _tell(standing: Standing, form: Format) -> None:
         {"ring": ring, "version": version or "nothing"} for ring, version in value["rings"].items()
     ]
     out.print_rows(rows, form, ("ring", "version"))
+    say = _say(lang)
     if standing.staged:
-        out.say(f"staged: {standing.staged}; {standing.missing} more signatures are needed")
+        out.say(
+            say.tr("staged: {what}; {count} more signatures are needed",
+                   what=standing.staged, count=standing.missing)
+        )  # fmt: skip
     first = min(standing.expires, key=lambda role: standing.expires[role])
-    out.say(f"{first} expires first, on {standing.expires[first]:%Y-%m-%d}")
+    day = f"{standing.expires[first]:%Y-%m-%d}"
+    out.say(say.tr("{role} expires first, on {day}", role=first, day=day))
 
 
 @group.command("trust", epilog="Example: sakimori rules trust 1.root.json")
@@ -250,7 +272,9 @@ def update(
 
 
 @group.command("list", epilog="Example: sakimori rules list")
-def list_(form: As = Format.table, store: Store = None, config: Config = None) -> None:
+def list_(
+    form: As = Format.table, store: Store = None, lang: In = None, config: Config = None
+) -> None:
     """List the definitions on this machine, their age, and which are in use."""
     from sakimori.app import defining  # noqa: PLC0415
 
@@ -270,11 +294,14 @@ def list_(form: As = Format.table, store: Store = None, config: Config = None) -
         "note",
     )
     out.print_rows(value["versions"], form, columns)
+    say = _say(lang, config)
     if value["active"] is None:
-        out.say("no definitions are active: scans know the built-in rules only")
-    else:
-        old = " - old: sakimori rules update" if value["old"] else ""
-        out.say(f"{value['active']} is {value['age_days']:.1f} days old{old}")
+        out.say(say.tr("no definitions are active: scans know the built-in rules only"))
+        return
+    days = round(value["age_days"], 1)
+    out.say(say.tr("{version} is {days} days old", version=value["active"], days=days))
+    if value["old"]:
+        out.say(say.tr("They are old: fetch newer ones with `sakimori rules update`."))
 
 
 @group.command(
@@ -284,6 +311,7 @@ def rollback(
     version: Annotated[str, typer.Argument(help="Which; default: the one before.")] = "",
     reason: Annotated[str, typer.Option(help="Why, for the list.")] = "rolled back",
     store: Store = None,
+    lang: In = None,
     config: Config = None,
 ) -> None:
     """Go back to earlier definitions; the later ones are set aside until you release them."""
@@ -291,13 +319,17 @@ def rollback(
     from sakimori.endpoint.definitions import client  # noqa: PLC0415
 
     back = client.rollback(home_of(_settings(store, config)), version, reason)
-    out.say(f"{back.version} is active; later versions are set aside: {out.shown(reason)}")
+    out.say(
+        _say(lang, config).tr("{version} is active; later versions are set aside: {reason}",
+                              version=back.version, reason=out.shown(reason))
+    )  # fmt: skip
 
 
 @group.command("release", epilog="Example: sakimori rules release 20261125.7")
 def release(
     version: Annotated[str, typer.Argument(help="The version that was set aside.")],
     store: Store = None,
+    lang: In = None,
     config: Config = None,
 ) -> None:
     """Let a version that was set aside come again with the next update."""
@@ -305,17 +337,19 @@ def release(
     from sakimori.endpoint.definitions import client  # noqa: PLC0415
 
     client.release(home_of(_settings(store, config)), version)
-    out.say(f"{out.shown(version)} may come again: sakimori rules update")
+    say = _say(lang, config)
+    out.say(say.tr("{version} may come again: sakimori rules update", version=out.shown(version)))
 
 
 @group.command(
     "carry", epilog="Example: sakimori rules carry defs.zip --from https://defs.example/"
 )
-def carry(
+def carry(  # noqa: PLR0913, PLR0917 - one parameter per option
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The zip file to write.")],
     source: From = "",
     ring: Ring = None,
     store: Store = None,
+    lang: In = None,
     config: Config = None,
 ) -> None:
     """Write one file with newer definitions, for machines without a network."""
@@ -329,4 +363,7 @@ def carry(
         file,
         _now(),
     )
-    out.say(f"{done.version}, {done.files} files; there: sakimori rules update --from {file.name}")
+    out.say(
+        _say(lang, config).tr("{version}, {count} files; there: sakimori rules update --from {file}",
+                              version=done.version, count=done.files, file=out.shown(file.name))
+    )  # fmt: skip

@@ -118,7 +118,7 @@ def test_entries_go_on_from_one_log_to_the_next_whatever_their_order() -> None:
         (new_log(entry(SEQUENCE, AFTER)[:-1] + b"x"), "no whole entry"),
         (new_log(entry(SEQUENCE, AFTER, bins=100)), "no whole entry"),
         (old_log()[:508] + b"zzzz" + old_log()[512:], "own checksum"),
-        (old_log()[:-1], "no whole page"),
+        (old_log()[:-1], "no whole pages"),
         (base(1, 3, 2) + old_log()[512:], "not written to its end"),
         (
             summed(old_log()[:12] + bytes(8) + old_log()[20:512]) + old_log()[512:],
@@ -161,6 +161,17 @@ def test_logs_are_found_beside_the_hive_in_any_case(tmp_path: Path) -> None:
     assert (with_logs.keys[1].values[0].data, with_logs.problems) == (b"after!", ())
     assert (without.keys[1].values[0].data, len(without.problems)) == (b"before", 1)
     assert (tmp_path / "NTUSER.DAT").read_bytes() == dirty(OLD)
+
+
+def test_a_page_far_beyond_the_hive_is_not_followed_there() -> None:
+    far = 0x7FFF0000
+    body = struct.pack("<II", far, 512) + AFTER
+    body = body.ljust(1024 - 40, b"\0")
+    head = struct.pack("<4s5IQ", b"HvLE", 1024, 0, SEQUENCE, far + 4096, 1, marvin32(body))
+    log = new_log(head + struct.pack("<Q", marvin32(head)) + body)
+    found = recover(dirty(OLD), [("h.LOG1", log)], "h")
+    assert len(found.data) == len(OLD)
+    assert not found.clean
 
 
 @given(st.integers(0, 1535), st.binary(min_size=1, max_size=40), st.booleans())

@@ -95,7 +95,7 @@ TABLES = st.builds(Table, COUNTS, COUNTS, COUNTS, COUNTS)
 
 
 @given(TABLES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_with_one_stratum_it_is_fishers_test_as_scipy_has_it(table: Table) -> None:
     from scipy.stats import fisher_exact  # noqa: PLC0415
 
@@ -104,7 +104,7 @@ def test_with_one_stratum_it_is_fishers_test_as_scipy_has_it(table: Table) -> No
 
 
 @given(st.lists(TABLES, max_size=5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_turning_the_exposure_round_turns_the_ratio_and_not_the_p_value(
     tables: list[Table],
 ) -> None:

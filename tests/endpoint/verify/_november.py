@@ -79,15 +79,14 @@ CASES: dict[str, tuple[Key, ...]] = {
 }
 
 
-def snapshots(folder: Path, case: str) -> tuple[Path, Path]:
-    """Return the snapshots before and after, taken from built hives as `snapshot take --hive` takes them."""
-    return (
-        _taken(folder, "before", (winlogon(), drivers()), BEFORE),
-        _taken(folder, case, CASES[case], AFTER.replace(hour=12)),
-    )
+def snapshots(folder: Path) -> None:
+    """Write before.snap and one snapshot a case, as `snapshot take --hive` takes them from hives."""
+    _taken(folder, "before", (winlogon(), drivers()), BEFORE)
+    for case, keys in CASES.items():
+        _taken(folder, case, keys, AFTER.replace(hour=12))
 
 
-def _taken(folder: Path, name: str, keys: tuple[Key, ...], now: datetime) -> Path:
+def _taken(folder: Path, name: str, keys: tuple[Key, ...], now: datetime) -> None:
     hive = folder / f"{name}.hive"
     hive.write_bytes(build_hive(keys))
     records = [one for read in read_hive(hive, "SOFTWARE").keys for one in records_of(read)]
@@ -95,4 +94,3 @@ def _taken(folder: Path, name: str, keys: tuple[Key, ...], now: datetime) -> Pat
     header = Header(tool="test", machine="xp", taken=now.isoformat())
     scopes = [Scope("registry", ("HKLM\\SOFTWARE",))]
     write_snapshot(out, header, sorted(records, key=place), lambda: (scopes, []))
-    return out

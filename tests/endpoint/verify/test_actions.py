@@ -123,7 +123,7 @@ def test_a_nested_export_of_events_is_read() -> None:
 
 
 @given(st.sampled_from(LOGS), st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_damaged_log_is_read_or_refused_but_never_anything_else(
     log: tuple[str, str, list[tuple[str, str, str | None]], int], data: st.DataObject
 ) -> None:

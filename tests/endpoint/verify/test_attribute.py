@@ -357,7 +357,7 @@ CLAIMS = st.sampled_from([*(row[2] for row in REGISTRY), *(row[2] for row in FIL
 
 
 @given(st.lists(CHANGES, max_size=8), st.lists(CLAIMS, max_size=6), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_every_change_is_counted_once_and_every_update_accounts_for_all(
     changes: list[Change], claims: list[Any], complete: bool
 ) -> None:

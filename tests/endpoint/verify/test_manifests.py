@@ -279,7 +279,7 @@ def test_bytes_at_random_are_read_or_refused_but_never_anything_else(data: bytes
 
 
 @given(st.sampled_from(FORMS), st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_damaged_manifest_is_read_or_refused_but_never_anything_else(
     form: tuple[str, str, str, tuple[int, ...]], data: st.DataObject
 ) -> None:

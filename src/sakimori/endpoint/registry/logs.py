@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from sakimori.endpoint.registry.found import Problem
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _SEED = (0x7A4E55C5, 0x82EF4D88)
 _ALL = 0xFFFFFFFF
+_LARGEST = 256 * 1024 * 1024
 _OLD, _NEW = (1, 2), 6  # file types of logs
 
 
@@ -84,6 +86,8 @@ def recover(data: bytes, logs: Sequence[tuple[str, bytes]], where: str) -> Recov
 
 def _unusable(log: bytes) -> str:
     """Say why a log cannot be used; "" when it can."""
+    if len(log) > _LARGEST:
+        return "larger than any transaction log (256 MiB)"
     if len(log) < 1024 or log[:4] != b"regf":
         return "no transaction log"
     if checksum(log) != int.from_bytes(log[508:512], "little"):
@@ -112,8 +116,8 @@ def _apply(
             problems.append(Problem(name, "of another time than the hive: not applied"))
             continue
         pages = _old_pages(log)
-        if not pages:
-            problems.append(Problem(name, "no whole page in it: not applied"))
+        if not pages or not _fits(hive, pages):
+            problems.append(Problem(name, "no whole pages in it that fit the hive: not applied"))
             continue
         hive[:512] = log[:512]
         struct.pack_into("<I", hive, 28, 0)
@@ -151,7 +155,7 @@ def _apply_new(
     for name, _, entries in read:
         applied = 0
         for entry in entries:
-            if entry.sequence == expected:
+            if entry.sequence == expected and _fits(hive, entry.pages):
                 _write(hive, entry.bins, entry.pages)
                 struct.pack_into("<II", hive, 4, expected, expected)
                 struct.pack_into("<I", hive, 144, entry.flags)
@@ -190,6 +194,12 @@ def _entries(log: bytes) -> Iterator[_Entry]:
         last, at = sequence, at + size
 
 
+def _fits(hive: bytearray, pages: Sequence[tuple[int, bytes]]) -> bool:
+    """Whether the pages leave no hole: a hive grows by what its log holds, not to where a page says it lies."""
+    most = max((offset + len(page) for offset, page in pages), default=0)
+    return 4096 + most <= len(hive) + sum(len(page) for _, page in pages)
+
+
 def _write(hive: bytearray, bins: int, pages: Sequence[tuple[int, bytes]]) -> None:
     most = max((offset + len(page) for offset, page in pages), default=0)
     if len(hive) < 4096 + most:
@@ -207,7 +217,8 @@ def marvin32(data: bytes, seed: tuple[int, int] = _SEED) -> int:
     low, high = seed
     whole = len(data) & ~3
     tail = int.from_bytes(data[whole:] + b"\x80", "little")
-    for word in (*struct.unpack_from(f"<{whole // 4}I", data), tail, 0):
+    words = struct.iter_unpack("<I", memoryview(data)[:whole])
+    for (word,) in chain(words, ((tail,), (0,))):
         low = (low + word) & _ALL
         high ^= low
         low = ((low << 20 | low >> 12) + high) & _ALL

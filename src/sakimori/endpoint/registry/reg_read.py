@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sakimori.endpoint.registry.found import HiveRead, Problem
 from sakimori.endpoint.registry.model import Key, Value
-from sakimori.endpoint.registry.names import exact, upper
+from sakimori.endpoint.registry.names import exact, parent, upper
 from sakimori.errors import SourceError
 from sakimori.hostile import visible
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 512 * 1024 * 1024
 _MOST_TOLD = 500
+_DEEPEST = 512  # levels of keys
 _HEADS = {"windows registry editor version 5.00": 5, "regedit4": 4}
 _NARROW = (1, 2, 7)  # types that version 4 keeps in the code page
 _STRING = r'"([^"\\]*(?:\\.[^"\\]*)*)"'
@@ -112,7 +113,9 @@ class _Reader:
     counted: int = 0
     current: str | None = None
     names: dict[str, str] = field(default_factory=dict)  # exact -> as written
-    keys: dict[str, dict[str, Value]] = field(default_factory=dict)
+    keys: dict[str, dict[str, tuple[int, Value]]] = field(default_factory=dict)  # with their place
+    opened: dict[str, int] = field(default_factory=dict)  # where each key was last named
+    removed: dict[str, int] = field(default_factory=dict)  # where each key was last removed
     deleted: dict[tuple[str, str | None], tuple[str, str | None]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -134,11 +137,21 @@ class _Reader:
                 at = self._after(_LINE, start)
 
     def result(self, notes: tuple[str, ...]) -> HiveRead:
-        keys = (
-            Key(self.names[name], None, None, None, None, None, tuple(values.values()))
-            for name, values in self.keys.items()
-        )
+        keys = []
+        for name, values in self.keys.items():
+            gone = self._removed_at(name)
+            if self.opened[name] > gone:
+                kept = tuple(value for at, value in values.values() if at > gone)
+                keys.append(Key(self.names[name], None, None, None, None, None, kept))
         return HiveRead(tuple(keys), tuple(self.problems), notes, tuple(self.deleted.values()))
+
+    def _removed_at(self, name: str) -> int:
+        """Return the last place where a key or one above it was removed; -1 for nowhere."""
+        last = self.removed.get(name, -1)
+        while self.removed and "\\" in name:
+            name = parent(name)
+            last = max(last, self.removed.get(name, -1))
+        return last
 
     def _after(self, pattern: re.Pattern[str], at: int) -> int:
         found = pattern.match(self.text, at)
@@ -160,16 +173,16 @@ class _Reader:
     def _key(self, at: int) -> int:
         found = _KEY.match(self.text, at)
         self.current = None
-        if found is None or not found[2].strip("\\ \t"):
+        if found is None or not found[2].strip("\\ \t") or found[2].count("\\") > _DEEPEST:
             return -1
         path = found[2].strip("\\")
         name = exact(path)
         if found[1]:
-            for other in [n for n in self.keys if n == name or n.startswith(f"{name}\\")]:
-                del self.keys[other]
+            self.removed[name] = at
             self.deleted[name, None] = (path, None)
         else:
             self.current = name
+            self.opened[name] = at
             self.names.setdefault(name, path)
             self.keys.setdefault(name, {})
         return found.end()
@@ -186,17 +199,17 @@ class _Reader:
         if self.current is None:
             self._tell(at, f"value {visible(name, 60)!r} stands below no key")
         else:
-            self._keep(name, data)
+            self._keep(name, data, at)
         return closed.end()
 
-    def _keep(self, name: str, data: tuple[int, bytes] | None) -> None:
+    def _keep(self, name: str, data: tuple[int, bytes] | None, at: int) -> None:
         key, folded = self.current or "", upper(name)
         if data is None:
             self.keys[key].pop(folded, None)
             self.deleted[key, folded] = (self.names[key], name)
         else:
             self.deleted.pop((key, folded), None)
-            self.keys[key][folded] = Value(name, *data)
+            self.keys[key][folded] = (at, Value(name, *data))
 
     def _data(self, at: int, start: int) -> tuple[tuple[int, bytes] | None, int]:
         """Return (type, bytes), None for a removal, and where it ends; -1 when not understood."""

@@ -25,7 +25,7 @@ class Why(NamedTuple):
     """Why something is not compared.
 
     `side` is the snapshot ("a" or "b") that lacks it. `kind`: "untaken" (nothing of this object was
-    taken, `reason` says why), "outside" (its roots do not hold it), "excluded" (a pattern left it
+    taken, `reason` says why; "": it was not asked for), "outside" (its roots do not hold it), "excluded" (a pattern left it
     out) or "unread" (`key` could not be read, `reason` says why; "" is all of this object).
     """
 
@@ -59,7 +59,7 @@ class Coverage:
         """Return why `side` may lack a record although the machine had it; None: it was not there."""
         scope = self._scopes[side].get(record.object)
         if scope is None or scope.reason:
-            return Why(side, "untaken", "", scope.reason if scope else "not asked for")
+            return Why(side, "untaken", "", scope.reason if scope else "")
         key = _key(record.object, record.key)
         if scope.roots and not below(scope.roots, _separator(record.object)).match(key):
             return Why(side, "outside")
@@ -87,7 +87,7 @@ class Coverage:
 
 
 def _reason(scope: Scope | None) -> str:
-    return scope.reason if scope else "not asked for"
+    return scope.reason if scope else ""
 
 
 def _separator(kind: str) -> str:

@@ -126,7 +126,7 @@ class _Stream:
         if self.record is None and self.line is not None:
             try:
                 self.record = parse(self.line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise SourceError(
                     "holds a line that is no record",
                     where=self._snapshot.path,

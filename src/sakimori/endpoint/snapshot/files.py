@@ -155,6 +155,7 @@ class _Describe:
     def __init__(self, ground: Ground, wanted: Wanted, owners: Owners) -> None:
         self._ground = ground
         self._owners = owners
+        self._excluded = places.matcher(wanted.excluded)
         self._own = {os.path.dirname(path) for path in wanted.own}  # noqa: PTH120 - strings
 
     def __call__(self, batch: list[_Entry]) -> list[Described]:
@@ -169,13 +170,20 @@ class _Describe:
             state["uid"], state["gid"] = info.st_uid, info.st_gid
             state["owner"] = self._owners.users.get(info.st_uid, "")
             state["group"] = self._owners.groups.get(info.st_gid, "")
-        state["mtime"] = None if entry.path in self._own else moment(info.st_mtime_ns)
+        state["mtime"] = None if self._is_noisy(entry) else moment(info.st_mtime_ns)
         self._add_attributes(entry, state)
         self._add_content(entry, state)
         identity = None
         if info.st_nlink > 1 and stat.S_ISREG(info.st_mode):
             identity = (info.st_dev, info.st_ino)
         return Record("file", entry.key, None, state), identity
+
+    def _is_noisy(self, entry: _Entry) -> bool:
+        """Whether a folder's time moves because of what is left out: our own file, or all that is in it."""
+        return entry.path in self._own or (
+            stat.S_ISDIR(entry.info.st_mode)
+            and self._excluded.match(f"{entry.key.rstrip('/')}/x") is not None
+        )
 
     def _add_attributes(self, entry: _Entry, state: dict[str, Any]) -> None:
         try:
@@ -229,9 +237,9 @@ def _content(entry: _Entry, keep: bool) -> dict[str, Any]:
 
 
 def _hash(handle: int, size: int, keep: bool) -> tuple[int, str, bytes]:
-    data = os.read(handle, min(size + 1, _CHUNK))
+    data = os.read(handle, min(size + 1, _CHUNK) if size else _CHUNK)
     summed, length, head = hashlib.sha256(data), len(data), data[:_HELD] if keep else b""
-    while data and length != size:
+    while data and length < size:  # what grows as fast as it is read would have no end
         data = os.read(handle, _CHUNK)
         summed.update(data)
         length += len(data)

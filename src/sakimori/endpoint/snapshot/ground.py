@@ -60,7 +60,7 @@ def moment(nanoseconds: int) -> str:
         whole = datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
         return f"@{seconds}.{rest:09d}"
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    return f"{whole.isoformat()[:19]}.{rest:09d}Z"
 
 
 @dataclass(slots=True)

@@ -8,18 +8,21 @@ from sakimori.endpoint.registry.names import exact, upper
 
 __all__ = ["canonical", "upper"]
 
-_exact = lru_cache(maxsize=4096)(exact)
+_exact = lru_cache(maxsize=256)(exact)
+# Roots whose second part has several forms too.
+_DEEPER = frozenset(
+    ("", "REGISTRY", "COMPUTER", "MY COMPUTER", "HKU", "HKEY_USERS", "USERS")
+)  # fmt: skip
 
 
 @lru_cache(maxsize=4096)
 def canonical(path: str) -> str:
     r"""Return a key's name for comparing, as `registry.names.exact` has it: `HKLM\SOFTWARE\...`.
 
-    Only the first two parts can have several forms; the rest is put in upper case as it is. Space at
-    the end of a name is kept: such a key is another one, and hides well.
+    Below the root, names are put in upper case as they are: space at the end of a name makes it another
+    key, and hides well.
     """
-    first, _, rest = path.partition("\\")
-    second, deeper, rest = rest.partition("\\")
-    if not (first and deeper):
-        return exact(path) + path[len(path.rstrip(" \t\r\n")) :]
-    return _exact(path[: len(first) + 1 + len(second)]) + "\\" + upper(rest)
+    root, deeper, rest = path.partition("\\")
+    if not deeper or upper(root) in _DEEPER:
+        return exact(path)
+    return f"{_exact(root)}\\{upper(rest)}"

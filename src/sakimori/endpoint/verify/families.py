@@ -45,7 +45,7 @@ def blamed(subject: Subject, facts: Sequence[FamilyFacts]) -> tuple[str, Note] |
 
 def undone(subject: Subject, facts: Sequence[FamilyFacts]) -> Note | None:
     """Return a note where a family's value was there before and is not any more."""
-    for fact in facts:
+    for fact in facts if subject.change.before is not None else ():
         if fact.is_in(subject, subject.change.before) and not fact.is_in(subject, subject.there):
             return Note("family-gone", {"by": fact.family})
     return None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sakimori.endpoint.changes import Change
+    from sakimori.endpoint.verify.model import Attribution
     from sakimori.endpoint.verify.result import Account, Verification
     from sakimori.i18n import Translator
 
@@ -59,22 +60,36 @@ def _changed(found: Verification, say: Translator) -> Iterator[str]:
 
 def _findings(found: Verification, say: Translator) -> Iterator[str]:
     """The changes that an investigator names: terminators, permissions, families."""
-    lines = []
+    lines: list[str] = []
     for change, one in zip(found.changes, found.attributions, strict=True):
-        name = named(change, say)
-        if "terminator" in change.layers:
-            lines.append(say.tr("- {name}: the text is the same, but its terminating NUL differs.", name=name)
-                         if _ended(change.after) else
-                         say.tr("- {name}: the text is the same, but its terminating NUL is missing.", name=name))  # fmt: skip
-        elif change.object == "registry" and {"acl", "owner"} & set(change.layers):
-            lines.append(_permissions(change, name, say))
-        if one.to == "family" and change.name is not None:
-            text = (change.after or {}).get("text")
-            lines.append(say.tr("- {name}: holds what the family {family} sets ({text}).", name=name,
-                                family=one.by, text=text))  # fmt: skip
+        lines += _finding(change, one, say)
     yield from lines[: 2 * _MOST]
     if len(lines) > 2 * _MOST:
         yield say.tr("- and {count} more", count=len(lines) - 2 * _MOST)
+
+
+def _finding(change: Change, one: Attribution, say: Translator) -> Iterator[str]:
+    if "terminator" in change.layers and _ended(change.after):
+        yield say.tr(
+            "- {name}: the text is the same, but its terminating NUL differs.",
+            name=named(change, say),
+        )
+    elif "terminator" in change.layers:
+        yield say.tr(
+            "- {name}: the text is the same, but its terminating NUL is missing.",
+            name=named(change, say),
+        )
+    elif change.object == "registry" and {"acl", "owner"} & set(change.layers):
+        yield _permissions(change, named(change, say), say)
+    if one.to == "family" and change.name is not None:
+        text = (change.after or {}).get("text")
+        name = named(change, say)
+        yield say.tr(
+            "- {name}: holds what the family {family} sets ({text}).",
+            name=name,
+            family=one.by,
+            text=text,
+        )
 
 
 def _permissions(change: Change, name: str, say: Translator) -> str:

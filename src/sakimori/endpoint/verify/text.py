@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from zoneinfo import ZoneInfo
 
+_JAPANESE = re.compile(rb"[\x81-\x9f]")
 _LONGEST = 1 << 20  # characters of one field
 _KB = re.compile(r"(?i)kb[ _-]?(\d{6,7})")
 
@@ -31,8 +32,7 @@ def decoded(data: bytes) -> str:
         if head[0::2].count(0) > 0.6 * half:
             return data.decode("utf-16-be", "replace")
     # Accents of Western text lie at 0xC0 and above; Japanese begins most characters at 0x81 to 0x9F.
-    japanese = any(0x81 <= byte <= 0x9F for byte in data)
-    for encoding in ("utf-8-sig", "cp932") if japanese else ("utf-8-sig",):
+    for encoding in ("utf-8-sig", "cp932") if _JAPANESE.search(data) else ("utf-8-sig",):
         try:
             return data.decode(encoding)
         except UnicodeDecodeError:

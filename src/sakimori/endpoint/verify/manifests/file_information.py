@@ -47,6 +47,7 @@ _HEADERS = {
     "md5": ("md5", "md5 hash"),
     "path": ("path", "file path", "folder", "パス", "pfad", "ruta", "chemin", "percorso"),
 }  # fmt: skip
+_MEANINGS = {name: meaning for meaning, names in _HEADERS.items() for name in names}
 _VERSION = re.compile(r"^\d{1,5}(?:\.\d{1,6}){1,4}\b")
 _FILE = re.compile(r'^[^\s\\/:*?"<>|][^\\/:*?"<>|]*\.[A-Za-z0-9_$-]{1,24}$')
 _PATH = re.compile(r'^(?:[A-Za-z]:\\|%\w+%\\)?[^:*?"<>|]*\.[A-Za-z0-9_$-]{1,24}$')
@@ -118,10 +119,9 @@ def _header(row: list[str]) -> dict[str, int]:
     """Return column numbers by meaning when a row is a header, else nothing."""
     found: dict[str, int] = {}
     for at, cell in enumerate(row):
-        bare = " ".join(cell.lower().replace("_", " ").split())
-        for meaning, names in _HEADERS.items():
-            if bare in names:
-                found.setdefault(meaning, at)
+        meaning = _MEANINGS.get(" ".join(cell.lower().replace("_", " ").split()))
+        if meaning:
+            found.setdefault(meaning, at)
     rest = {"version", "size", "sha256", "sha1", "md5"} & set(found)
     return found if ("name" in found or "path" in found) and rest else {}
 

@@ -135,7 +135,7 @@ def _section(name: str, entries: Any, source: Source, found: _Found) -> None:
     if name not in known:
         return
     if isinstance(entries, dict):
-        entries = _unfolded(entries)
+        entries = _unfolded(entries, about_files=name.startswith("file"))
     if not isinstance(entries, list):
         found.aside.append(Aside(f"{source.path}: {name}", "no list"))
         return
@@ -147,19 +147,15 @@ def _section(name: str, entries: Any, source: Source, found: _Found) -> None:
             found.aside.append(Aside(where, f"cannot be read: {error}"))
 
 
-def _unfolded(entries: dict[str, Any]) -> list[Any]:
+def _unfolded(entries: dict[str, Any], *, about_files: bool) -> list[Any]:
     r"""`{"C:\\a.dll": "sha256"}` and `{key: {name: data}}` as lists of entries."""
     found: list[Any] = []
     for path, rest in entries.items():
-        if isinstance(rest, dict):
-            nested = all(not isinstance(v, (dict, list)) for v in rest.values())
-            about_file = bool({*_HASHES, "size", "version"} & {k.lower() for k in rest})
+        if isinstance(rest, dict) and not about_files:
             values = [{"name": n, "data": d} for n, d in rest.items()]
-            found.append(
-                {"path": path, **rest}
-                if about_file or not nested
-                else {"key": path, "values": values}
-            )
+            found.append({"key": path, "values": values})
+        elif isinstance(rest, dict):
+            found.append({"path": path, **rest})
         else:
             found.append({"path": path, "hash": rest} if isinstance(rest, str) else path)
     return found
