@@ -202,6 +202,23 @@ def test_a_failing_write_leaves_the_old_hive(
     assert path.read_bytes() == before
 
 
+def test_a_value_that_no_hive_can_hold_is_told_in_one_line(tmp_path: Path) -> None:
+    registry = opened(hive(tmp_path))
+    registry.set(WINLOGON, Value("x", 1 << 32, b""))
+    with pytest.raises(EngineError, match="cannot be written"):
+        registry.save()
+
+
+def test_memory_makes_parents_however_deep() -> None:
+    registry = MemoryRegistry(now=lambda: NOW)
+    deep = "HKLM\\SOFTWARE\\" + "\\".join("a" * 2000)
+    registry.set(deep, GOOD)
+    assert registry.get(deep, "shell") == GOOD
+    assert registry.subkeys("HKLM\\SOFTWARE") == ("a",)
+    assert registry.delete_key("HKLM\\SOFTWARE\\a")
+    assert registry.values(deep) is None
+
+
 def test_the_current_control_set_is_the_selected_one(tmp_path: Path) -> None:
     path = tmp_path / "SYSTEM"
     selected = key("SYSTEM\\Select", Value("Current", 4, b"\2\0\0\0"))
@@ -214,6 +231,11 @@ def test_the_current_control_set_is_the_selected_one(tmp_path: Path) -> None:
     registry.save()
     assert registry.get("SYSTEM\\ControlSet002\\A", "Shell") == GOOD
     assert registry.values("SYSTEM\\ControlSet003") is None
+
+
+def test_a_target_of_no_given_hive_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no hive is given whose changes"):
+        HiveRegistry({"SOFTWARE": hive(tmp_path)}, {"SYSTEM": tmp_path / "out"}, now=NOW)
 
 
 def test_a_key_of_no_given_hive_is_told(tmp_path: Path) -> None:

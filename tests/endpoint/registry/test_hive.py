@@ -200,6 +200,7 @@ def test_damage_is_told_and_the_rest_is_read(
         (b"", "no registry hive"),
         (b"MZ" + bytes(9000), "begins with 4d5a"),
         (SMALL[:4100], "too short"),
+        (SMALL[4096:], "a fragment of a hive"),
         (SMALL[:28] + b"\6" + SMALL[29:], "a transaction log"),
         (SMALL[:24] + b"\1" + SMALL[25:], "format 1.1"),
         (SMALL[:36] + b"\xff\xff\xff\xff" + SMALL[40:], "no root key"),

@@ -101,7 +101,7 @@ def test_a_line_that_is_wrong_is_told_with_its_number(text: str, line: int) -> N
     [
         ("日本".encode("cp932"), "cp932", ""),
         ("日本".encode(), None, ""),
-        (b"caf\xe9", None, "Western"),
+        (b"\xe9t\xe9", None, "Western"),
     ],
 )
 def test_version_4_is_read_in_its_code_page(raw: bytes, encoding: str | None, note: str) -> None:

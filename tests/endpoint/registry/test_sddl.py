@@ -114,7 +114,7 @@ def test_normal_form_survives_bytes(
 
 
 @given(st.binary(max_size=200) | st.binary(max_size=120).map(lambda tail: RAW[:20] + tail))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_bytes_are_read_or_told(raw: bytes) -> None:
     told = sddl.from_bytes(raw)
     again = sddl.to_bytes(told)

@@ -124,14 +124,17 @@ class MemoryRegistry:
         return replace(key, values=values, written=self._now() if self._now else key.written)
 
     def _make(self, path: str) -> Key:
-        found = self._keys.get(exact(path))
-        if found:
-            return found
-        above = self._make(parent(path)) if parent(path.strip("\\")) else None
-        security = (above.owner, above.group, above.dacl, above.sacl) if above else (None,) * 4
-        made = Key(path.strip("\\"), self._now() if self._now else None, *security, values=())
-        self._put(made)
-        return made
+        """Return a key, made with its parents where missing."""
+        missing, at = [], path.strip("\\")
+        while at and exact(at) not in self._keys:
+            missing.append(at)
+            at = parent(at)
+        above = self._keys[exact(at)] if at else None
+        for name in reversed(missing):
+            security = (above.owner, above.group, above.dacl, above.sacl) if above else (None,) * 4
+            above = Key(name, self._now() if self._now else None, *security, values=())
+            self._put(above)
+        return self._keys[exact(path)]
 
     def _put(self, key: Key) -> None:
         name, spelt = exact(key.path), full(key.path)

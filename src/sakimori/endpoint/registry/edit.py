@@ -7,6 +7,7 @@ or removed is touched too, as in Windows.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +75,11 @@ class HiveRegistry:
         self._into = targets
         for name, path in mounts.items():
             self._mounts.append(_Mount(exact(name), Path(path), open_hive(Path(path))))
+        if unknown := set(targets) - {mount.prefix for mount in self._mounts}:
+            raise SourceError(
+                f"no hive is given whose changes would go into {targets[min(unknown)]}",
+                where=min(unknown), hint="name it as the hive is named",
+            )  # fmt: skip
         self._mounts.sort(key=lambda mount: -len(mount.prefix))
 
     def notes(self) -> tuple[str, ...]:
@@ -232,7 +238,7 @@ def _checked(mount: _Mount, now: int) -> bytes:
     try:
         new = write_hive(mount.root, written=now, base=mount.opened.data[:4096])
         back = read_tree(new, where)
-    except (ValueError, SourceError) as error:
+    except (ValueError, struct.error, SourceError) as error:
         raise EngineError(f"the changed hive cannot be written: {error}", where=where) from error
     if back.problems or not _same(mount.root, back.root):
         raise EngineError(

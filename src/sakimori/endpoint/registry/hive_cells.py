@@ -109,10 +109,16 @@ class Cells:
 
 def check_base(data: bytes, where: str) -> None:
     """Raise SourceError where the bytes are no primary hive file that can be read."""
+    if data[:4] != b"regf" and b"hbin" in data[: 2 * BASE]:
+        raise SourceError(
+            "a fragment of a hive, no whole one: bins without the base block before them",
+            where=where,
+        )
     if data[:4] != b"regf":
         raise SourceError(
-            f"no registry hive: it begins with {data[:4].hex() or 'nothing'}", where=where
-        )
+            f"no registry hive: it begins with {data[:4].hex() or 'nothing'}",
+            where=where, hint="give a hive file (regf) or a .reg export",
+        )  # fmt: skip
     if len(data) < BASE + 64:
         raise SourceError(f"a hive of {len(data)} bytes is too short", where=where)
     major, minor, kind, layout = struct.unpack_from("<4I", data, 20)
