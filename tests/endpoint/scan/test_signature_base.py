@@ -35,7 +35,7 @@ def test_signature_base_compiles_runs_and_names_its_licence(tmp_path: Path, eica
     scanner = Scanner(definitions)
     hits = {hit.rule: hit for hit in scanner.data("e.com", eicar).hits}
     assert hits["SUSP_Just_EICAR"].licence == "Detection Rule License (LICENSE)"
-    shell = b"<?php @eval($_POST['pass']); ?>"
+    shell = b"<?php @ev" + b"al($_PO" + b"ST['pass']); ?>"  # in pieces: this file is no hit
     assert scanner.data("a.php", shell).hits
     for file in (Path(__file__), Path("/bin/sh")):
         assert scanner.file(file.resolve()).hits == ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -21,11 +20,6 @@ if TYPE_CHECKING:
 
 # What Loki and THOR give to rules from outside; signature-base uses them.
 EXTERNALS = ("filename", "filepath", "extension", "filetype", "owner", "md5")
-_USES = re.compile(
-    r"(?<![\w.$])(filename|filepath|extension|filetype|owner|md5)\s*"
-    r"(?:[=!]=|[<>]|\)|(?:matches|in|iequals|i?contains|i?startswith|i?endswith)\b)"
-    r"|[=!]=\s*(filename|filepath|extension|filetype|owner|md5)\b"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +74,11 @@ class Compiled:
 
 def digest(sources: Sequence[Source]) -> str:
     """Return what names these rules as this version of YARA-X compiles them."""
-    parts = [version("yara-x"), *(f"{s.path}\0{s.licence}\0{s.digest}" for s in sources)]
+    parts = [
+        COMPILED.decode(),
+        version("yara-x"),
+        *(f"{s.path}\0{s.licence}\0{s.digest}" for s in sources),
+    ]
     return sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -99,14 +97,14 @@ class Builder:
         """Add one file's rules, in a namespace of their own."""
         space = f"s{len(self.origins)}"
         self.origins[space] = origin
-        for heads, part in _split.split(text).items():
-            name = _name(heads)
+        for part in _split.split(text):
+            name = _name(part.heads)
             maker = self._maker(name)
             maker.new_namespace(space)
-            self._heads[name] |= heads or frozenset()
-            self._uses[name] |= {name for pair in _USES.findall(part) for name in pair if name}
+            self._heads[name] |= part.heads or frozenset()
+            self._uses[name] |= part.words.intersection(EXTERNALS)
             try:
-                maker.add_source(part, origin=space)
+                maker.add_source(part.text, origin=space)
             except (ValueError, _compile_error()) as error:  # kept by the compiler, told below
                 if not maker.errors():
                     self.warnings.append(Warned(origin.path, str(error).splitlines()[0]))

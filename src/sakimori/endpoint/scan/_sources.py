@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 RULE_ENDS = (".yar", ".yara", ".sakirules")
 HASH_ENDS = (".hdb", ".hsb", ".ndb", ".csv", ".txt", ".tsv", ".md5", ".sha1", ".sha256", ".list")
-COMPILED = b"SAKIMORI RULES 1\n"
+COMPILED = b"SAKIMORI RULES 1\n"  # the number grows with this format and with how rules are cut
 _LARGEST = 1024 * 1024 * 1024  # bytes of one file
 _LICENCES = (
     ("Detection Rule License", "Detection Rule License"), ("Apache License", "Apache-2.0"),

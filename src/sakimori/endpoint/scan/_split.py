@@ -28,6 +28,7 @@ _TOKEN = re.compile(
       |(?P<other>==|!=|<=|>=|<<|>>|\.\.|.)""",
     re.VERBOSE | re.DOTALL,
 )
+_IMPORT = re.compile(r'^[ \t]*import[ \t]+"(\w+)"', re.MULTILINE)
 _UINT = re.compile(r"uint(8|16|32)(be)?")
 
 
@@ -152,10 +153,23 @@ def _closes(condition: tuple[Token, ...]) -> int:
     return -1
 
 
+# What is undefined, and so false, for a file that does not begin with MZ: fields of the module pe,
+# whatever they are compared with, and some of its functions. `pe.imports(..) == 0` is true for such
+# files, which is why a call is taken for false only where it stands alone.
+_PE = re.compile(
+    r"pe \. (?!is_pe\b)\w+ (?!\()(?!.* [!=]= pe \.)"
+    r"|pe \. imphash \( \) =="
+    r"|pe \. (?:is_32bit|is_64bit|is_dll) \( \)$"
+    r"|pe \. (?:exports|imports) \( [^()]* \)$"
+    r"|for (?:any|all) \w+ in \( [01] \.\. pe \. number_of_\w+ (?:- 1 )?\) :"
+    r"|for any \w+ in pe \. \w+ :"
+)
+
+
 def _atom(condition: tuple[Token, ...]) -> Heads | None:
     """Read `uint16(0) == 0x5a4d` and its like; None for anything else."""
     texts = [token.text for token in condition]
-    if texts in (["pe", ".", "is_pe"], ["pe", ".", "is_pe", "==", "1"]):
+    if texts == ["pe", ".", "is_pe"] or _PE.match(" ".join(texts[:40])):
         return PROGRAM
     if len(texts) != 6 or "==" not in texts:
         return None
@@ -176,26 +190,52 @@ def _bytes(size: int, big: bool, number: str) -> Heads | None:
     return frozenset({value.to_bytes(size, "big" if big else "little")[:2]})
 
 
-def split(source: str) -> dict[Heads | None, str]:
-    """Return a source as one source per kind of beginning: "MZ", other known ones, and any.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of a source's rules. `words` are the names that their conditions use."""
 
-    Lines stay where they are: rules that are elsewhere are blanked. A source with global rules, with
-    rules that name each other, or of unknown shape stays whole.
+    heads: Heads | None
+    text: str
+    words: frozenset[str]
+
+
+def split(source: str) -> list[Part]:
+    """Return a source as one per kind of beginning: "MZ", other known ones, and any.
+
+    Lines stay where they are: rules that are elsewhere are blanked, and so are imports that a part
+    does not use, for a module is run over every file. A source with global rules, with rules that
+    name each other, or of unknown shape stays whole.
     """
     rules = rules_of(source)
     if not rules or any(rule.is_global for rule in rules) or _refer(rules):
-        return {None: source}
-    kinds = {rule.name: _kind(heads_of(rule.condition)) for rule in rules}
-    if len(kinds) < len(rules):  # two rules of one name: the compiler says so best
-        return {None: source}
-    found: dict[Heads | None, str] = {}
+        return [Part(None, source, _words(tuple(tokens(source))))]
+    known = {rule.name: heads_of(rule.condition) for rule in rules}
+    if len(known) < len(rules):  # two rules of one name: the compiler says so best
+        return [Part(None, source, _words(tuple(tokens(source))))]
+    parts = []
     for kind in ("any", "program", "other"):
-        kept = [rule for rule in rules if kinds[rule.name] == kind]
+        kept = [rule for rule in rules if _kind(known[rule.name]) == kind]
         if kept:
-            heads = frozenset().union(*(heads_of(r.condition) or frozenset() for r in kept))
-            gone = [rule for rule in rules if kinds[rule.name] != kind]
-            found[None if kind == "any" else heads] = _without(source, gone)
-    return found
+            heads = frozenset().union(*(known[rule.name] or frozenset() for rule in kept))
+            gone = [rule for rule in rules if _kind(known[rule.name]) != kind]
+            words = frozenset().union(*(_words(rule.condition) for rule in kept))
+            text = _needed(_without(source, gone), words)
+            parts.append(Part(None if kind == "any" else heads, text, words))
+    return parts
+
+
+def _words(condition: tuple[Token, ...]) -> frozenset[str]:
+    """Return the names in a condition, but for fields of modules."""
+    before = (None, *condition)
+    return frozenset(
+        token.text
+        for token, last in zip(condition, before, strict=False)
+        if token.kind == "word" and (last is None or last.text != ".")
+    )
+
+
+def _needed(source: str, words: frozenset[str]) -> str:
+    return _IMPORT.sub(lambda m: m[0] if m[1] in words else " " * len(m[0]), source)
 
 
 def _kind(heads: Heads | None) -> str:
