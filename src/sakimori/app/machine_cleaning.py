@@ -30,6 +30,7 @@ from sakimori.errors import ConfigError, EngineError, PartFailedError, RefusedEr
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from sakimori.app.clean_history import Run
     from sakimori.endpoint.recipes import Finding, Outcome, Undone
 
 FOLDER = "clean"  # in the store
@@ -328,6 +329,13 @@ def to_import(store: Path, run: str) -> list[Path]:
     """Return the `.reg` file that a run wrote for Windows to import, if it did."""
     path = store / FOLDER / run / REG
     return [path] if path.exists() else []
+
+
+def runs(store: Path) -> list[Run]:
+    """Return every run, the oldest first; see `clean_history`."""
+    from sakimori.app import clean_history  # noqa: PLC0415 - it reads what this module writes
+
+    return clean_history.runs(store)
 
 
 def check_asked(only: Sequence[str], *, yes: bool) -> None:
