@@ -4,26 +4,27 @@ import csv
 import json
 import os
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 
 from sakimori.app import clean_contract as contract
+from sakimori.app import clean_history as history
 from sakimori.app import clean_rows, deeds, scanning
 from sakimori.app import machine_cleaning as cleaning
 from sakimori.app.evidencing import Evidence
 from sakimori.app.machine_cleaning import Place
 from sakimori.app.machine_demo import MARKER, Planted, plant
 from sakimori.config import Machine
+from sakimori.endpoint.definitions.pack import Index, Part
 from sakimori.endpoint.quarantine.lock import locked
 from sakimori.endpoint.recipes import sign
+from sakimori.endpoint.recipes.model import digest
 from sakimori.endpoint.registry.edit import HiveRegistry
 from sakimori.endpoint.registry.model import text_of
 from sakimori.errors import ConfigError, PartFailedError, RefusedError, SourceError, StateError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 WINLOGON = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon"
 OWN = """\
@@ -149,7 +150,7 @@ def test_a_run_that_was_interrupted_goes_on(planted: Planted, store: Path) -> No
     looked = cleaning.look(store, place(planted), ["sakimori-test"])
     with pytest.raises(Killed):
         cleaning.clean(store, looked, hook=die)
-    assert [r.state for r in cleaning.runs(store)] == ["half-done"]
+    assert [r.state for r in history.runs(store)] == ["half-done"]
     done = cleaning.resume(store, looked.run)
     assert {o.outcome for o in done.outcomes} == {"done"}
     check(contract.resumed(done), "clean")
@@ -165,16 +166,16 @@ def test_runs_and_counts_tell_what_was_done(planted: Planted, store: Path) -> No
     month = f"{cleaning.now():%Y-%m}"
     found = planted.findings
     row = {"month": month, "found": found, "cleaned": found, "left": 0, "undone": 0}
-    assert cleaning.counts(store) == [
+    assert history.counts(store) == [
         {**row, "family": "", "runs": 2},
         {**row, "family": "SakimoriTest", "runs": 1},
     ]
     cleaning.undo(store, done.run)
-    assert [r["undone"] for r in cleaning.counts(store)] == [found, found]
-    runs = contract.runs(cleaning.runs(store))
+    assert [r["undone"] for r in history.counts(store)] == [found, found]
+    runs = contract.runs(history.runs(store))
     assert [(r["state"], r["findings"]) for r in runs] == [("undone", found), ("done", 0)]
     check(runs, "clean-runs")
-    check(cleaning.counts(store), "clean-counts")
+    check(history.counts(store), "clean-counts")
 
 
 def test_each_deed_is_in_the_machines_evidence(planted: Planted, store: Path) -> None:
@@ -224,18 +225,42 @@ def test_an_unsigned_recipe_can_look_but_not_act(
     assert [o.outcome for o in done.outcomes] == ["done"]
 
 
-def test_recipes_of_the_active_definitions_replace_older_ones(
+def published(store: Path, recipes: dict[str, str]) -> Path:
+    """Install definitions of these recipes as an update does; gives their folder."""
+    parts = tuple(
+        Part(f"recipes/{name}", len(text.encode()), digest(text.encode()))
+        for name, text in recipes.items()
+    )
+    index = Index(7, "2026-11-25T12:00:00Z", "", parts)
+    folder = store / "definitions" / "versions" / index.version
+    (folder / "recipes").mkdir(parents=True)
+    (folder / "manifest.json").write_bytes(index.dumped())
+    for name, text in recipes.items():
+        (folder / "recipes" / name).write_text(text, "utf-8")
+    (store / "definitions" / "active").write_text(index.version)
+    return folder
+
+
+def test_recipes_of_the_active_definitions_are_trusted_and_replace_older_ones(
     planted: Planted, store: Path
 ) -> None:
-    folder = store / "definitions" / "current" / "recipes"
-    folder.mkdir(parents=True)
-    (folder / "own.yaml").write_text(OWN, "utf-8")
-    (folder / "zeus.yaml").write_text(OWN.replace("name: own", "name: zeus"), "utf-8")
+    published(store, {"own.yaml": OWN, "z.yaml": OWN.replace("name: own", "name: zeus")})
     looked = cleaning.look(store, place(planted))
     origins = {c.recipe.name: (c.origin, c.recipe.family) for c in looked.chosen}
     assert origins["own"] == ("definitions", "Own")
     assert origins["zeus"] == ("definitions", "Own")
     assert origins["daonol"] == ("shipped", "Daonol")
+    assert looked.definitions == "20261125.7"
+
+
+def test_a_recipe_that_was_changed_since_it_was_fetched_is_not_acted_on(
+    planted: Planted, store: Path
+) -> None:
+    folder = published(store, {"own.yaml": OWN})
+    (folder / "recipes/own.yaml").write_text(OWN + "# more\n", "utf-8")
+    looked = cleaning.look(store, place(planted), ["own"])
+    with pytest.raises(RefusedError, match="changed since it was fetched"):
+        cleaning.clean(store, looked)
 
 
 def test_exports_give_a_file_to_import_and_one_that_undoes_it(store: Path, tmp_path: Path) -> None:
@@ -282,8 +307,13 @@ def test_places_that_cannot_be_read_are_errors(store: Path, tmp_path: Path) -> N
 def test_a_plan_that_was_damaged_is_an_error(planted: Planted, store: Path) -> None:
     done = cleaning.clean(store, cleaning.look(store, place(planted), ["sakimori-test"]))
     (store / "clean" / done.run / "plan.json").write_text("{}")
-    with pytest.raises(Exception, match="not a plan"):
+    with pytest.raises(StateError, match="not a plan"):
         cleaning.undo(store, done.run)
+    with pytest.raises(StateError, match="not a plan"):
+        history.counts(store)
+    runs = contract.runs(history.runs(store))
+    assert [r["state"] for r in runs] == ["damaged"]
+    check(runs, "clean-runs")
 
 
 def test_hostile_names_go_through_plan_journal_and_evidence(planted: Planted, store: Path) -> None:
@@ -307,3 +337,15 @@ def test_two_cleanings_do_not_work_at_once(
         cleaning.clean(store, looked)
     assert planted.bot.exists()
     assert {o.outcome for o in cleaning.resume(store, looked.run).outcomes} == {"done"}
+
+
+def test_a_mounted_windows_brings_its_own_hives(store: Path, tmp_path: Path) -> None:
+    planted = plant(tmp_path / "demo")
+    config = planted.root / "WINDOWS/system32/config"
+    config.mkdir(parents=True)
+    planted.hive.rename(config / "software")
+    found = cleaning.place_of(planted.root, (), ())
+    assert found.hives == {"SOFTWARE": config / "software"}
+    assert cleaning.place_of(planted.root, ["SYSTEM=x"], ()).hives == {"SYSTEM": Path("x")}
+    looked = cleaning.look(store, found, ["sakimori-test"])
+    assert [f.kind for f in looked.found.findings].count("registry") == 1

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sakimori.endpoint.recipes.model import kind_of
 
 if TYPE_CHECKING:
-    from sakimori.app.machine_cleaning import Cleaned, Looked, Run
+    from sakimori.app.clean_history import Run
+    from sakimori.app.machine_cleaning import Cleaned, Looked
     from sakimori.app.recipe_shelf import Chosen
     from sakimori.endpoint.recipes import Finding, Undone
     from sakimori.i18n import Translator

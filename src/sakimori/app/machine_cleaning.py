@@ -11,7 +11,6 @@ Each run is kept in STORE/clean/RUN and in the machine's chain of evidence (see 
 from __future__ import annotations
 
 import secrets
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,7 +30,8 @@ from sakimori.errors import ConfigError, EngineError, PartFailedError, RefusedEr
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from sakimori.endpoint.recipes import Finding, Outcome, Progress, Undone
+    from sakimori.app.clean_history import Run
+    from sakimori.endpoint.recipes import Finding, Outcome, Undone
 
 FOLDER = "clean"  # in the store
 REG = "changes.reg"  # in a run's folder: what Windows has to import where exports were given
@@ -58,6 +58,7 @@ class Place:
     def as_plain(self) -> dict[str, Any]:
         """Return JSON values that `from_plain` reads: whole paths, for a later undo."""
         return {
+            "live": self.live,
             "root": str(self.root.absolute()) if self.root is not None else None,
             "hives": {name: str(path.absolute()) for name, path in self.hives.items()},
             "exports": [str(path.absolute()) for path in self.exports],
@@ -66,8 +67,9 @@ class Place:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Place:
         """Return the place that a run's plan names."""
+        root = Path(plain["root"]) if plain["root"] is not None else None
         return cls(
-            root=Path(plain["root"]) if plain["root"] is not None else None,
+            root=_LIVE if plain["live"] else root,
             hives={name: Path(path) for name, path in plain["hives"].items()},
             exports=tuple(Path(path) for path in plain["exports"]),
         )
@@ -100,19 +102,6 @@ class Cleaned:
     def bad(self) -> list[Outcome]:
         """What was not done though it was approved."""
         return [o for o in self.outcomes if o.outcome in ("refused", "failed")]
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run in the store, as a line of a list."""
-
-    run: str
-    begun: datetime
-    actor: str
-    state: str
-    families: tuple[str, ...]
-    findings: int
-    place: str
 
 
 def now() -> datetime:
@@ -342,70 +331,44 @@ def to_import(store: Path, run: str) -> list[Path]:
     return [path] if path.exists() else []
 
 
-# What was done
-
-
-def _journals(store: Path) -> list[tuple[Plan, Progress]]:
-    folder = store / FOLDER
-    found: list[tuple[Plan, Progress]] = []
-    names = sorted(p.parent.name for p in folder.glob("*/plan.json")) if folder.is_dir() else []
-    for name in names:
-        journal = Journal(folder / name)
-        found.append((journal.plan(), journal.progress()))
-    return found
-
-
 def runs(store: Path) -> list[Run]:
-    """Return every run, the oldest first."""
-    return [
-        Run(
-            run=plan.run,
-            begun=plan.begun,
-            actor=plan.actor,
-            state=progress.state,
-            families=tuple(dict.fromkeys(f.family for f in plan.findings)),
-            findings=len(plan.findings),
-            place=str(plan.place["root"] or "registry"),
-        )
-        for plan, progress in _journals(store)
-    ]
+    """Return every run, the oldest first; see `clean_history`."""
+    from sakimori.app import clean_history  # noqa: PLC0415 - it reads what this module writes
+
+    return clean_history.runs(store)
 
 
-def counts(store: Path) -> list[dict[str, Any]]:
-    """Return per month and family: runs that found it, things found, cleaned, left and undone.
-
-    A row with the family "" counts the month's runs as a whole, also those that found nothing. What
-    was only looked at without --yes is not counted.
-    """
-    totals: dict[tuple[str, str], Counter[str]] = {}
-    for plan, progress in _journals(store):
-        month = f"{plan.begun:%Y-%m}"
-        per = {f.family: Counter[str]() for f in plan.findings}
-        for number, finding in enumerate(plan.findings):
-            per[finding.family] += _counted(progress, number)
-        whole = sum(per.values(), Counter[str]())
-        for family, counter in (*per.items(), ("", whole)):
-            total = totals.setdefault((month, family), Counter())
-            total.update(counter)
-            total["runs"] += 1
-    columns = ("runs", "found", "cleaned", "left", "undone")
-    return [
-        {"month": month, "family": family, **{name: total[name] for name in columns}}
-        for (month, family), total in sorted(totals.items())
-    ]
-
-
-def _counted(progress: Progress, number: int) -> Counter[str]:
-    outcome = progress.outcomes[number]["outcome"] if progress.outcomes is not None else ""
-    undone = any(step == "undone" for at, step in progress.last.items() if at[0] == number)
-    done = outcome == "done"
-    return Counter({"found": 1, "cleaned": int(done), "left": int(not done), "undone": int(undone)})
+def check_asked(only: Sequence[str], *, yes: bool) -> None:
+    """Raise ConfigError where findings are chosen and nothing is to be done."""
+    if only and not yes:
+        raise ConfigError("--only chooses what is done", hint="add --yes")
 
 
 def place_of(root: Path | None, hives: Sequence[str], exports: Sequence[Path]) -> Place:
-    """Return the place that options name. Hives or exports alone: only the registry is looked at."""
+    """Return the place that options name.
+
+    Hives or exports alone: only the registry is looked at. A root alone that holds Windows brings its
+    own SOFTWARE and SYSTEM hives; people's NTUSER.DAT are named one by one.
+    """
     alone = None if hives or exports else _LIVE
-    return Place(root=root or alone, hives=hives_of(hives), exports=tuple(exports))
+    given = hives_of(hives)
+    if root is not None and not given and not exports:
+        given = _own_hives(root)
+    return Place(root=root or alone, hives=given, exports=tuple(exports))
+
+
+def _own_hives(root: Path) -> dict[str, Path]:
+    try:
+        tree = Tree(root)
+    except OSError:
+        return {}  # told when it is looked at
+    folder = System(tree).windows_folder()
+    places = {
+        name: tree.resolve(f"{folder}/System32/config/{name}", fold=True)
+        for name in ("SOFTWARE", "SYSTEM")
+        if folder
+    }
+    return {name: tree.real(path) for name, path in places.items() if path is not None}
 
 
 def hives_of(given: Sequence[str]) -> dict[str, Path]:

@@ -60,9 +60,22 @@ def _shipped() -> Iterator[Path]:
     yield from sorted(folder.glob("*.yaml"))
 
 
-def _active(store: Path) -> Iterator[Path]:
-    folder = store / "definitions" / "current" / "recipes"
-    yield from sorted(folder.glob("*.yaml")) if folder.is_dir() else ()
+def _active(store: Path) -> list[Chosen]:
+    """Return the recipes of the active definitions; one that is not as published is not trusted."""
+    from sakimori.endpoint.definitions.client import active, damaged  # noqa: PLC0415 - slow
+
+    version = active(store / "definitions")
+    if version is None:
+        return []
+    changed = set(damaged(version))
+    found = []
+    for path in sorted(version.files("recipes")):
+        recipe = parse(read_bytes(path), f"{version.version}/{path.name}")
+        if path.relative_to(version.folder).as_posix() in changed:
+            found.append(Chosen(recipe, UNSIGNED, reason="it was changed since it was fetched"))
+        else:
+            found.append(Chosen(recipe, DEFINITIONS))
+    return found
 
 
 def shelf(store: Path) -> list[Chosen]:
@@ -70,13 +83,12 @@ def shelf(store: Path) -> list[Chosen]:
 
     Raises SourceError for one that is not right.
     """
+    shipped = [Chosen(parse(read_bytes(path), path.name), SHIPPED) for path in _shipped()]
     found: dict[str, Chosen] = {}
-    for origin, paths in ((SHIPPED, _shipped()), (DEFINITIONS, _active(store))):
-        for path in paths:
-            one = Chosen(parse(read_bytes(path), path.name), origin)
-            known = found.get(one.recipe.name)
-            if known is None or one.recipe.version >= known.recipe.version:
-                found[one.recipe.name] = one
+    for one in (*shipped, *_active(store)):
+        known = found.get(one.recipe.name)
+        if known is None or one.recipe.version >= known.recipe.version:
+            found[one.recipe.name] = one
     return [found[name] for name in sorted(found)]
 
 

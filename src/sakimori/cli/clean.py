@@ -78,6 +78,7 @@ def clean(  # noqa: PLR0913, PLR0917 - one parameter per option
         _print(contract.resumed(done), form, say)
         cleaning.check_cleaned(done)
         return
+    cleaning.check_asked(only or (), yes=yes)
     place = cleaning.place_of(root, hive or (), reg or ())
     scanner = clean_rows.rules_by(rules, (), settings.machine) if rules else None
     looked = cleaning.look(folder, place, recipe or (), rules=scanner)
@@ -126,10 +127,10 @@ def clean_runs(
 ) -> None:
     """List the runs that changed something, with their state."""
     from sakimori.app import clean_contract as contract  # noqa: PLC0415 - slow to import
-    from sakimori.app import machine_cleaning as cleaning  # noqa: PLC0415
+    from sakimori.app import clean_history as history  # noqa: PLC0415
 
     _, folder, say = _asked(store, lang, config)
-    found = contract.runs(cleaning.runs(folder))
+    found = contract.runs(history.runs(folder))
     out.print_rows(found, form, _RUNS)
     if not found and form is Format.table:
         out.say(say.tr("No run is recorded"))
@@ -140,10 +141,10 @@ def clean_counts(
     store: InStore = None, form: As = Format.table, lang: In = None, config: Config = None
 ) -> None:
     """Count per month and family what was found, cleaned and undone. No family: all of a month."""
-    from sakimori.app import machine_cleaning as cleaning  # noqa: PLC0415 - slow to import
+    from sakimori.app import clean_history as history  # noqa: PLC0415 - slow to import
 
     _, folder, say = _asked(store, lang, config)
-    found = cleaning.counts(folder)
+    found = history.counts(folder)
     out.print_rows(found, form, _COUNTS)
     if not found and form is Format.table:
         out.say(say.tr("No run is recorded"))

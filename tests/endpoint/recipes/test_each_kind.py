@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -425,3 +425,26 @@ def test_two_items_that_find_one_thing_give_one_finding(box: Any) -> None:
     assert len(box.find(items).findings) == 1
     assert [o.outcome for o in box.clean(items)] == ["done"]
     assert (box.root / "etc/crontab").read_text() == ""
+
+
+def test_a_program_that_renames_itself_is_still_the_one_that_was_found(box: Any) -> None:
+    programs = box.parts["processes"] = Programs(BAD, stubborn="did not end")
+    box.plan(box.find("- {process: badthing, always-bad: true, source: s}"))
+    programs.running[0] = replace(BAD, command=("innocent",))
+    assert [o.outcome for o in box.act()] == ["refused"], "it still runs"
+
+
+def test_what_was_refused_is_nothing_to_undo(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that goes just before it is taken: nothing was done, so undoing has nothing to say."""
+    box.put("/opt/badthing", "has the MARKER-of-it")
+    box.plan(box.find("- {file: /opt/badthing, contains: MARKER-of-it, source: s}"))
+
+    def gone(step: str) -> None:
+        if step == "begun take":
+            (box.root / "opt/badthing").unlink()
+
+    box.hook = gone
+    assert [o.outcome for o in box.act()] == ["refused"]
+    box.hook = lambda _step: None
+    assert box.undo() == []
+    assert box.journal.progress().state == "undone"

@@ -77,3 +77,25 @@ def test_a_write_that_fails_leaves_the_file_and_nothing_beside_it(
         Tree(tmp_path).write("/hosts", b"new", look, ".aside")
     assert (tmp_path / "hosts").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["hosts"]
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no extended attributes here")
+@pytest.mark.parametrize(
+    ("number", "done"), [(errno.ENOTSUP, True), (errno.EPERM, False)], ids=["none there", "refused"]
+)
+def test_attributes_are_kept_or_the_file_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, done: bool
+) -> None:
+    def listed(_handle: int) -> list[str]:
+        raise OSError(number, "as the file system says")
+
+    (tmp_path / "hosts").write_text("old")
+    look = look_of((tmp_path / "hosts").stat())
+    monkeypatch.setattr(os, "listxattr", listed)
+    if done:
+        Tree(tmp_path).write("/hosts", b"new", look, ".aside")
+    else:
+        with pytest.raises(OSError, match="as the file system says"):
+            Tree(tmp_path).write("/hosts", b"new", look, ".aside")
+    assert (tmp_path / "hosts").read_text() == ("new" if done else "old")
+    assert [p.name for p in tmp_path.iterdir()] == ["hosts"]

@@ -175,7 +175,8 @@ class Stop(Act):
         del saved
         if work.system.processes is None:
             return AFTER
-        return BEFORE if self.process in work.system.processes.all() else AFTER
+        running = any(self.process.same(one) for one in work.system.processes.all())
+        return BEFORE if running else AFTER
 
     def do(self, work: Work, saved: Saved) -> Saved:
         """End it. Raises RefusedError where it does not end."""

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+BINARY = getattr(os, "O_BINARY", 0)  # Windows would change ends of lines
+
+
 class Blobs:
     """A folder of bytes."""
 
@@ -44,7 +47,7 @@ class Blobs:
 def write_whole(path: Path, data: bytes) -> None:
     """Write a private file aside, then rename it; the folder is synced too. Raises OSError."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    handle = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | BINARY, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()

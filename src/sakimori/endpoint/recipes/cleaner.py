@@ -119,23 +119,33 @@ class Cleaner:
     def _act(self, journal: Journal, work: Work, act: Act, at: _At, progress: Progress) -> None:
         if progress.last.get(at) == "done" and not _is_registry(act):
             return  # a later deed may have changed the same file since
-        if at in progress.saved:
+        fresh = at not in progress.saved
+        if fresh:
+            saved = act.prepare(work)
+            journal.write("begin", at, saved=saved)
+        else:
             saved = progress.saved[at]
             if isinstance(act, Cut):
                 act.tidy(work)
-        else:
-            saved = act.prepare(work)
-            journal.write("begin", at, saved=saved)
         self.hook(f"begun {act.word}")
+        try:
+            result = self._do(work, act, saved)
+        except (OSError, SakimoriError):
+            if fresh and _left_alone(work, act, saved):
+                journal.write("not done", at)  # so there is nothing to undo
+            raise
+        if result or progress.last.get(at) != "done":
+            journal.write("done", at, saved=result)
+
+    def _do(self, work: Work, act: Act, saved: dict[str, Any]) -> dict[str, Any]:
         state = act.state(work, saved)
         if state == CHANGED:
             raise RefusedError("it changed since it was found; look again")
-        if state == BEFORE:
-            result = act.do(work, saved)
-            self.hook(f"did {act.word}")
-            journal.write("done", at, saved=result)
-        elif progress.last.get(at) != "done":
-            journal.write("done", at)
+        if state == AFTER:
+            return {}
+        result = act.do(work, saved)
+        self.hook(f"did {act.word}")
+        return result
 
     def _work(self, journal: Journal, plan: Plan, finding: Finding, now: datetime) -> Work:
         labels = {
@@ -213,6 +223,15 @@ def _is_written(journal: Journal) -> bool:
     except EngineError:
         return False
     return True
+
+
+def _left_alone(work: Work, act: Act, saved: dict[str, Any]) -> bool:
+    """Whether a deed that failed changed nothing. A file that was written in place may be half written."""
+    try:
+        state = act.state(work, saved)
+    except (OSError, SakimoriError):
+        return False
+    return state == BEFORE or (state == CHANGED and not isinstance(act, Cut))
 
 
 def _is_registry(act: Act) -> bool:

@@ -59,7 +59,7 @@ def _systemd(search: Search, item: ServiceItem) -> None:
     acts: list[Act] = [Unlink(path, tree.target(path) or "") for path in links]
     acts += [Take(path, tree.sha256(path)) for path in [*there, *extra] if tree.is_file(path)]
     acts.append(Settle(item.name, "systemd"))
-    found = f"enabled by {len(links)} links" if links else "not enabled"
+    found = f"links that enable it: {len(links)}"
     search.add(item, there[0] if there else links[0], found, "disable", tuple(acts))
 
 
@@ -99,7 +99,7 @@ def _sysv(search: Search, item: ServiceItem) -> None:
             target = tree.target(path)
             if target and name[3:] == item.name and _LEVEL.match(name):
                 acts.append(Unlink(path, target))
-    found = f"enabled by {len(acts)} links" if acts else "not enabled"
+    found = f"links that enable it: {len(acts)}"
     acts.append(Take(script, tree.sha256(script)))
     search.add(item, script, found, "disable", tuple(acts))
 

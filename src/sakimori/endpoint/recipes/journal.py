@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sakimori.endpoint.recipes.acts_more import as_plain, from_plain
-from sakimori.endpoint.recipes.blobs import Blobs, sync, write_whole
+from sakimori.endpoint.recipes.blobs import BINARY, Blobs, sync, write_whole
 from sakimori.endpoint.recipes.findings import Finding
 from sakimori.errors import ConfigError, EngineError, StateError
 
@@ -110,7 +110,7 @@ class Journal:
         line = json.dumps({"step": step, "at": at, **more}) + "\n"
         path = self.folder / "journal.jsonl"
         try:
-            handle = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600)
+            handle = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR | BINARY, 0o600)
             with os.fdopen(handle, "r+b") as file:
                 _end_torn_line(file)
                 file.write(line.encode())
@@ -163,6 +163,10 @@ def _follow(progress: Progress, entry: dict[str, Any]) -> None:
         progress.undone = entry["undone"]
     elif entry["at"] is not None:
         at = (entry["at"][0], entry["at"][1])
+        if step == "not done":
+            progress.saved.pop(at, None)
+            progress.last.pop(at, None)
+            return
         progress.saved.setdefault(at, {}).update(entry.get("saved", {}))
         progress.last[at] = step
 

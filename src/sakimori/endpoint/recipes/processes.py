@@ -28,6 +28,12 @@ class Process:
     command: tuple[str, ...]
     inode: tuple[int, int] | None = None
 
+    def same(self, other: Process | None) -> bool:
+        """Whether another look saw the same program. It may rename itself, and its file may go."""
+        return other is not None and (self.pid, self.start, self.exe) == (
+            other.pid, other.start, other.exe,
+        )  # fmt: skip
+
 
 class LinuxProcesses:
     """The programs of this machine, by /proc and process handles (pidfd)."""
@@ -48,8 +54,8 @@ class LinuxProcesses:
         except OSError as error:
             return error.strerror or "cannot be stopped"
         try:
-            if _process(process.pid) != process:
-                return "another program has its number now, or it changed"
+            if not process.same(_process(process.pid)):
+                return "another program has its number now"
             return _end(handle)
         finally:
             os.close(handle)

@@ -314,12 +314,22 @@ def _parts(path: str) -> list[str]:
 
 
 def _copy_xattrs(name: str, at: int | None, handle: int) -> None:
-    """Give the new file the old one's extended attributes, ACLs among them."""
+    """Give the new file the old one's extended attributes, ACLs and labels among them.
+
+    A file system without them has none to lose. A label that may not be set is fine where it is the same
+    already. Raises OSError where one would be lost.
+    """
     if not hasattr(os, "listxattr"):
         return
     old = os.open(name, os.O_RDONLY | _FILE, dir_fd=at)
     try:
+        new = {attribute: os.getxattr(handle, attribute) for attribute in os.listxattr(handle)}
         for attribute in os.listxattr(old):
-            os.setxattr(handle, attribute, os.getxattr(old, attribute))
+            value = os.getxattr(old, attribute)
+            if new.get(attribute) != value:
+                os.setxattr(handle, attribute, value)
+    except OSError as error:
+        if error.errno not in (errno.ENOTSUP, errno.EOPNOTSUPP):
+            raise
     finally:
         os.close(old)
