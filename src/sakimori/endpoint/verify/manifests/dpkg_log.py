@@ -102,9 +102,11 @@ def owned(source: Source, packages: list[str]) -> list[FileClaim]:
     """Return the files of packages by the lists in the tree that the log lies in."""
     found: list[FileClaim] = []
     for package in packages:
+        mine: list[FileClaim] = []
         for name in dict.fromkeys((package, package_name(package))):
             for suffix in (".md5sums", ".list", ".conffiles"):
                 for up in (("..",), ("..", "..")):  # var/log/dpkg.log, var/log/apt/history.log
                     if lists := source.beside(*up, "lib", "dpkg", "info", name + suffix):
-                        found = merged(found, claims_of(lists)[0])
+                        mine = merged(mine, claims_of(lists)[0])
+        found += mine
     return found
