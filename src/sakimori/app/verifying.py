@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sakimori.app.family_facts import load_facts, shipped_facts
+from sakimori.app.family_facts import facts_of, load_facts, shipped_facts
+from sakimori.app.recipe_shelf import shelf
 from sakimori.endpoint.snapshot import compare, read_snapshot
 from sakimori.endpoint.verify import words
 from sakimori.endpoint.verify.actions import read_actions
@@ -44,7 +45,10 @@ _WATCHED = "\\MICROSOFT\\WINDOWS NT\\CURRENTVERSION\\WINLOGON"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What to compare. `zone` is of times that carry none; `root` where the second snapshot's files lie."""
+    """What to compare. `zone` is of times that carry none; `root` where the second snapshot's files lie.
+
+    `store` is the machine's: recipes of its active definitions count beside those that ship.
+    """
 
     before: Path
     after: Path
@@ -54,6 +58,7 @@ class Inputs:
     recipes: Sequence[Path] = ()
     zone: str = "UTC"
     root: Path | None = None
+    store: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def run(inputs: Inputs) -> Told:
     difference = compare(a, b)
     changes = difference.changes
     material = Material(
-        updates=updates, installers=installers, families=_families(inputs.recipes), actions=actions,
+        updates=updates, installers=installers, families=_families(inputs), actions=actions,
         span=(_taken(a), _taken(b)), extra=_digests(changes, [*updates, *installers], inputs.root, b),
     )  # fmt: skip
     names = (_named(inputs.before, a), _named(inputs.after, b))
@@ -133,8 +138,11 @@ def _actions(paths: Sequence[Path], zone: ZoneInfo) -> tuple[list[Action], list[
     return actions, aside
 
 
-def _families(recipes: Sequence[Path]) -> list[FamilyFacts]:
-    return [*load_facts(recipes), *shipped_facts()]
+def _families(inputs: Inputs) -> list[FamilyFacts]:
+    """Return what recipes know: those named, then those at hand. Nothing of a recipe is acted on here."""
+    if inputs.store is None:
+        return [*load_facts(inputs.recipes), *shipped_facts()]
+    return [*load_facts(inputs.recipes), *facts_of(one.recipe for one in shelf(inputs.store))]
 
 
 def _taken(snapshot: Snapshot) -> datetime | None:

@@ -49,6 +49,9 @@ def verify_update(  # noqa: PLR0913, PLR0917 - one parameter per option
         Path | None,
         typer.Option(help="Where the files of B lie, to compare digests that a snapshot does not hold."),
     ] = None,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="The machine's store.", envvar="SAKIMORI_STORE")
+    ] = None,
     lang: Annotated[Lang, typer.Option("--lang", help="Language of sentences: en or ja.")] = Lang.en,
     form: As = Format.table,
 ) -> None:  # fmt: skip
@@ -60,12 +63,20 @@ def verify_update(  # noqa: PLR0913, PLR0917 - one parameter per option
     from sakimori.app import verifying  # noqa: PLC0415
     from sakimori.i18n import Translator  # noqa: PLC0415
 
+    settings = config.load()
     told = verifying.run(
         verifying.Inputs(
-            before=before, after=after, updates=update or (), logs=log or (), actions=actions or (),
-            recipes=recipes or (), root=root, zone=timezone or config.load().import_.timezone,
+            before=before,
+            after=after,
+            updates=update or (),
+            logs=log or (),
+            actions=actions or (),
+            recipes=recipes or (),
+            root=root,
+            zone=timezone or settings.import_.timezone,
+            store=store or config.store_of(settings.machine),
         )
-    )  # fmt: skip
+    )
     say = Translator(lang.value)
     if form is Format.json:
         out.print_json(verifying.as_object(told, say))

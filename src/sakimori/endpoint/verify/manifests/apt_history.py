@@ -61,7 +61,7 @@ def read(source: Source) -> Manifest:
     if not claims:
         raise SourceError("no package was changed", where=str(source.path), hint="the right log?")
     return Manifest(
-        name=name_of(names), source=str(source.path), format=NAME,
+        name=name_of(names, source.path.name), source=str(source.path), format=NAME,
         declares=frozenset({"packages", "files"}), objects=tuple(claims),
         files=tuple(owned(source, names)), windows=tuple(windows), aside=tuple(aside),
     )  # fmt: skip

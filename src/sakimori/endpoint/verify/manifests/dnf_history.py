@@ -70,7 +70,7 @@ def read(source: Source) -> Manifest:
     if not versions:
         raise SourceError("no package was changed", where=str(source.path))
     return Manifest(
-        name=name_of(list(versions)), source=str(source.path), format=NAME,
+        name=name_of(list(versions), source.path.name), source=str(source.path), format=NAME,
         declares=frozenset({"packages"}), windows=tuple(windows), aside=tuple(aside),
         objects=tuple(
             ObjectClaim(object="package", name=name, where=places[name], before=v.get("before"),

@@ -62,16 +62,16 @@ def read(source: Source) -> Manifest:
             hint="the right log?",
         )
     return Manifest(
-        name=name_of(packages), source=str(source.path), format=NAME,
+        name=name_of(packages, source.path.name), source=str(source.path), format=NAME,
         declares=frozenset({"packages", "files"}), objects=tuple(claims),
         files=tuple(owned(source, packages)), windows=tuple(windows), aside=tuple(aside),
     )  # fmt: skip
 
 
-def name_of(packages: list[str]) -> str:
-    """Return a short name for what touched several packages."""
+def name_of(packages: list[str], file: str) -> str:
+    """Return a short name for what touched packages: theirs, or the log's where they are many."""
     names = sorted({package_name(p) for p in packages})
-    return ", ".join(names[:3]) + (f" (+{len(names) - 3})" if len(names) > 3 else "")
+    return ", ".join(names) if len(names) <= 3 else file
 
 
 def _act(act: str, words: list[str], where: str, claims: list[ObjectClaim]) -> str:
@@ -102,9 +102,11 @@ def owned(source: Source, packages: list[str]) -> list[FileClaim]:
     """Return the files of packages by the lists in the tree that the log lies in."""
     found: list[FileClaim] = []
     for package in packages:
+        mine: list[FileClaim] = []
         for name in dict.fromkeys((package, package_name(package))):
             for suffix in (".md5sums", ".list", ".conffiles"):
                 for up in (("..",), ("..", "..")):  # var/log/dpkg.log, var/log/apt/history.log
                     if lists := source.beside(*up, "lib", "dpkg", "info", name + suffix):
-                        found = merged(found, claims_of(lists)[0])
+                        mine = merged(mine, claims_of(lists)[0])
+        found += mine
     return found
