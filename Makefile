@@ -44,6 +44,14 @@ bench: dev  ## accuracy, calibration, single detectors and speed, printed as tab
 	$(BIN)/python bench/evidence.py
 	$(BIN)/python bench/feeds.py
 	$(BIN)/python bench/sinkhole.py
+	$(BIN)/python bench/scan.py ../shared/data/exposure/yara/signature-base.tar.xz
+	$(BIN)/python bench/unpack.py
+	$(BIN)/python bench/quarantine.py
+	$(BIN)/python bench/guard.py
+	$(BIN)/python bench/hives.py ../shared/data/exposure/hives
+	$(BIN)/python bench/snapshot.py
+	$(BIN)/python bench/inventory.py
+	$(BIN)/python bench/study.py
 	$(BIN)/python bench/speed.py
 
 docs: dev  ## write the generated reference pages again

