@@ -67,7 +67,7 @@ def _bare(state: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in state.items() if name not in hints}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(MACHINES, MACHINES)
 def test_a_difference_turns_one_machine_into_the_other_and_back(
     first: list[Record], second: list[Record]
@@ -97,12 +97,13 @@ def test_a_difference_turns_one_machine_into_the_other_and_back(
     assert compare(a, b).not_compared == ()
 
 
+@settings(max_examples=40)
 @given(FILES | KEYS | VALUES)
 def test_a_record_survives_its_line(record: Record) -> None:
     assert parse(line_of(record)) == record
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(MACHINES)
 def test_a_thing_stands_before_what_is_in_it(records: list[Record]) -> None:
     ordered = sorted(records, key=place)
