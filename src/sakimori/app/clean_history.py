@@ -39,7 +39,8 @@ def _journals(store: Path) -> list[Journal]:
 
 def runs(store: Path) -> list[Run]:
     """Return every run, the oldest first; one that cannot be read as damaged."""
-    return [_run(journal) for journal in _journals(store)]
+    found = [_run(journal) for journal in _journals(store)]
+    return sorted(found, key=lambda run: run.begun)
 
 
 def _run(journal: Journal) -> Run:

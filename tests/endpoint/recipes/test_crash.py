@@ -90,14 +90,14 @@ def state(box: Any) -> Any:
     return found
 
 
-@pytest.mark.parametrize("number", range(1, STEPS, 3))
+@pytest.mark.parametrize("number", range(1, STEPS, 4))
 def test_a_run_that_is_killed_at_a_step_is_undone_exactly(
     box: Any, killed: type[BaseException], number: int
 ) -> None:
     _killed(box, killed, number, resume=False)
 
 
-@pytest.mark.parametrize("number", range(2, STEPS, 3))
+@pytest.mark.parametrize("number", range(3, STEPS, 4))
 def test_a_run_that_is_killed_at_a_step_goes_on_and_is_undone(
     box: Any, killed: type[BaseException], number: int
 ) -> None:
@@ -124,7 +124,7 @@ def _killed(box: Any, killed: type[BaseException], number: int, *, resume: bool)
     assert state(box) == before
 
 
-@pytest.mark.parametrize("number", range(1, STEPS, 4))
+@pytest.mark.parametrize("number", range(2, STEPS, 6))
 def test_undoing_that_is_killed_at_any_step_can_be_repeated(
     box: Any, killed: type[BaseException], number: int
 ) -> None:
@@ -187,7 +187,7 @@ Cleaner(system, keeper, hook).carry_out(Journal(folder / "clean" / sys.argv[3]),
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
-@pytest.mark.parametrize("number", [4, 17])
+@pytest.mark.parametrize("number", [17])
 def test_a_process_that_is_killed_for_real_leaves_a_run_that_is_undone(
     box: Any, number: int
 ) -> None:

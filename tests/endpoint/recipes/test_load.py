@@ -180,14 +180,14 @@ def test_a_file_that_is_not_there_is_an_error_that_helps(tmp_path: Path) -> None
     assert "recipe list" in caught.value.hint
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 def test_no_bytes_raise_anything_but_a_source_error(data: bytes) -> None:
     with pytest.raises(SourceError):
         parse(data, "r.yaml")
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8),

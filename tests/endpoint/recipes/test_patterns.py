@@ -51,7 +51,7 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(_PIECES, max_size=14).map("".join))
 def test_what_is_taken_compiles_and_ends_soon(pattern: str) -> None:
     if wrong_expression(pattern):

@@ -117,3 +117,14 @@ def test_a_running_program_of_a_bad_file_is_stopped_for_real(
     box.parts["processes"] = LinuxProcesses()
     assert [o.outcome for o in box.act()] == ["done"]
     assert program.wait(5) < 0
+
+
+def test_who_is_not_root_is_told_that_others_are_not_seen(
+    box: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    box.parts["processes"] = LinuxProcesses()
+    found = box.find("- {process: no-such-badthing, always-bad: true, source: s}")
+    assert [u.reason for u in found.unseen] == [
+        "other people's programs are not looked at: run it as root"
+    ]

@@ -28,7 +28,7 @@ ITEMS = """
 """
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(hosts=_BYTES, cron=_BYTES)
 def test_any_file_is_cleaned_and_put_back(box: Any, hosts: bytes, cron: bytes) -> None:
     shutil.rmtree(box.folder / "clean", ignore_errors=True)

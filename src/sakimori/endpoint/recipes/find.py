@@ -49,10 +49,19 @@ def find(recipes: Iterable[Recipe], system: System) -> Found:
             _look(search, item)
         findings += search.findings
         unseen += search.unseen
-        denied = sorted(system.files.denied)
-        unseen += [Unseen(recipe.name, 0, f"{path}: permission denied") for path in denied]
+        unseen += [
+            Unseen(recipe.name, 0, f"{path}: permission denied")
+            for path in _highest(system.files.denied)
+        ]
     kept = _once(findings)
     return Found(tuple(sorted(kept, key=lambda f: ORDER.index(f.kind))), tuple(unseen))
+
+
+def _highest(paths: set[str]) -> list[str]:
+    """Return paths without those below another one."""
+    return sorted(
+        path for path in paths if not any(path.startswith(f"{above}/") for above in paths)
+    )
 
 
 def _once(findings: list[Finding]) -> list[Finding]:

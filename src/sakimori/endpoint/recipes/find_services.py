@@ -149,6 +149,8 @@ def processes(search: Search, item: ProcessItem) -> None:
     if search.system.processes is None:
         search.missed(item, "not a live machine: no programs are looked at")
         return
+    if getattr(search.system.processes, "partial", False):
+        search.missed(item, "other people's programs are not looked at: run it as root")
     taken = {
         act.path: act for f in search.findings if f.kind == "file" for act in f.acts if isinstance(act, Take)
     }  # fmt: skip

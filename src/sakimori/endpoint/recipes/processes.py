@@ -38,6 +38,11 @@ class Process:
 class LinuxProcesses:
     """The programs of this machine, by /proc and process handles (pidfd)."""
 
+    @property
+    def partial(self) -> bool:
+        """Whether other people's programs cannot be seen."""
+        return os.geteuid() != 0
+
     def all(self) -> list[Process]:
         """Return every program that can be read, but this one and those above it."""
         spared = _above(os.getpid())
