@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sakimori import config
 from sakimori.app import guarding, quarantining
 from sakimori.endpoint.guard.guard import Verdict
 from sakimori.endpoint.guard.notice import Teller
@@ -181,3 +182,27 @@ def test_a_gate_refuses_what_matches_also_in_new_folders(tmp_path: Path) -> None
         pytest.skip(f"no gate here: {error}")
     assert seen == [False, False]
     assert done["gate"]["denied"] >= 2
+
+
+def test_the_real_scanner_finds_what_is_written_and_what_a_gate_asks(tmp_path: Path) -> None:
+    eicar = "X5O!P%@AP[4\\PZX54(P^)7CC)7}" + "$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+    settings = config.load(options={"machine.store": tmp_path / "store"})
+    scanner, version = guarding.scanner_of(settings, (), ())
+    watched, found = tmp_path / "watched", []
+    watched.mkdir()
+
+    def write(running: Guard) -> None:
+        def later() -> None:
+            (watched / "x").write_text(eicar)
+            found.append(scanner.data("x", eicar.encode()).hits[0].rule)
+            while not running.counts.looked:
+                time.sleep(0.01)
+            running.stop()
+
+        threading.Thread(target=later, daemon=True).start()
+
+    watching = guarding.Watching(
+        folders=(watched,), policy=guarding.Policy(), definitions=version, seconds=20
+    )
+    done = guarding.guard(watching, scanner, tmp_path / "store", Teller([]), ready=write)
+    assert (done["found"], done["unread"], found) == (1, 0, ["EICAR_test_file"])

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sakimori.app import quarantining
 from sakimori.app.files import write_whole
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sakimori.config import Settings
     from sakimori.endpoint.guard.gate import Gate
-    from sakimori.endpoint.guard.guard import Scanner, Verdict
+    from sakimori.endpoint.guard.guard import Looked, Scanner, Verdict
     from sakimori.endpoint.guard.notice import Teller
     from sakimori.endpoint.hits import Hit
     from sakimori.endpoint.quarantine import Quarantine
@@ -276,6 +276,28 @@ def _alive(pid: int) -> bool:
     return psutil.pid_exists(pid)
 
 
+class PerThread:
+    """A scanner for several threads: YARA-X's may be used by the thread that made it only."""
+
+    def __init__(self, make: Callable[[], Scanner]) -> None:
+        """Make one in each thread that asks."""
+        self._make = make
+        self._local = threading.local()
+
+    def _mine(self) -> Scanner:
+        if not hasattr(self._local, "scanner"):
+            self._local.scanner = self._make()
+        return cast("Scanner", self._local.scanner)
+
+    def file(self, path: Path) -> Looked:
+        """Look at a file."""
+        return self._mine().file(path)
+
+    def data(self, name: str, data: bytes) -> Looked:
+        """Look at bytes that are called `name`."""
+        return self._mine().data(name, data)
+
+
 def scanner_of(
     settings: Settings, rules: Sequence[Path], hashes: Sequence[Path]
 ) -> tuple[Scanner, str]:
@@ -289,4 +311,5 @@ def scanner_of(
 
     used = definitions_for(settings.machine, rules, hashes)
     limits = Limits(passwords=settings.machine.passwords)
-    return FileScanner(used.definitions, limits), used.definitions.version
+    scanner = PerThread(lambda: FileScanner(used.definitions, limits))
+    return scanner, used.definitions.version

@@ -224,6 +224,31 @@ def test_lost_events_are_made_good_by_a_sweep(
     assert running.guard.counts.lost == 1
 
 
+class Panic(BaseException):
+    """Native code that gave up is no Exception."""
+
+
+@pytest.mark.parametrize("error", [Panic("native"), ValueError("odd"), MemoryError()])
+def test_a_scan_that_fails_is_told_and_the_guard_goes_on(
+    started: Callable[..., AbstractContextManager[Running]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+) -> None:
+    def fail_once(scanner: Scanner, path: Path) -> Look:
+        if path.name == "breaks":
+            raise error
+        return Look()
+
+    monkeypatch.setattr(Scanner, "file", fail_once)
+    with started() as running:
+        (tmp_path / "watched" / "breaks").write_bytes(b"x")
+        running.until(lambda: "breaks" in running.names())
+        (tmp_path / "watched" / "next").write_bytes(b"x")
+        running.until(lambda: "next" in running.names())
+    assert running.verdicts[0].troubles[0].reason.startswith("the scan failed")
+
+
 def test_a_watcher_that_died_is_noticed_and_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

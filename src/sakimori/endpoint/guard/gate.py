@@ -125,7 +125,7 @@ class Gate:
     def _decided(self, file: int) -> bool:
         try:
             return self.decide(file, os.readlink(f"/proc/self/fd/{file}"))  # noqa: PTH115 - text path
-        except Exception:  # noqa: BLE001 - whatever fails, the file must open
+        except BaseException:  # noqa: BLE001 - whatever fails, native code too, the file must open
             return True
         finally:
             os.close(file)

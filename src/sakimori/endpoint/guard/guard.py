@@ -15,6 +15,7 @@ from sakimori.endpoint.guard.budget import Budget
 from sakimori.endpoint.guard.pending import Pending
 from sakimori.endpoint.guard.seen import identity
 from sakimori.endpoint.guard.watching import watch
+from sakimori.endpoint.hits import Trouble
 from sakimori.errors import SourceError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from sakimori.endpoint.guard.pending import Waiting
     from sakimori.endpoint.guard.seen import Seen
     from sakimori.endpoint.guard.watching import Watch
-    from sakimori.endpoint.hits import Hit, Trouble
+    from sakimori.endpoint.hits import Hit
 
 _FLUSH = 2.0  # seconds between writes of what was seen
 _PULSE = 60.0  # seconds between proofs that events still come
@@ -50,6 +51,14 @@ class Scanner(Protocol):
 
     def data(self, name: str, data: bytes) -> Looked:
         """Look at bytes that are called `name`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A look that came to nothing."""
+
+    troubles: tuple[Trouble, ...]
+    hits: tuple[Hit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,16 +291,26 @@ class Guard:
         if self.seen.same(waiting.path, now):
             self.counts.known += 1
             return
-        looked = self.scanner.file(Path(waiting.path))
+        looked = self._scanned(waiting.path)
         latency = self.clock() - waiting.since
         self._count(looked, latency, fresh=waiting.fresh)
-        if _regular(waiting.path) == now:  # else its own event follows
+        # What changed meanwhile has an event of its own; what failed is tried again by a sweep.
+        if _regular(waiting.path) == now and not isinstance(looked, _Failed):
             self.seen.record(waiting.path, now)
         self.on_verdict(
             Verdict(
                 waiting.path, tuple(looked.hits), tuple(looked.troubles), latency, waiting.fresh
             )
         )
+
+    def _scanned(self, path: str) -> Looked:
+        """Scan; whatever fails is a trouble of this one file, and the guard goes on."""
+        try:
+            return self.scanner.file(Path(path))
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a panic in native code is no Exception
+            return _Failed(troubles=(Trouble(path=path, reason=f"the scan failed: {error}"),))
 
     def _count(self, looked: Looked, latency: float, *, fresh: bool) -> None:
         self.counts.looked += 1
