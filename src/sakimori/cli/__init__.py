@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
+from typing import Any
+
+import typer
 
 from sakimori.cli._app import app
 from sakimori.errors import EngineError, SakimoriError
@@ -12,12 +16,18 @@ __all__ = ["app", "main"]
 STOPPED = 130
 
 
-def main() -> None:
-    """Run the command line; every failure of ours is one line with a next step, never a traceback."""
+@cache
+def _command() -> Any:
+    """Return the commands as Click's. Typer makes all hundred anew on each call, in 0.1 s or more."""
     from sakimori.cli import _commands  # noqa: F401, PLC0415 - registers the commands
 
+    return typer.main.get_command(app)
+
+
+def main() -> None:
+    """Run the command line; every failure of ours is one line with a next step, never a traceback."""
     try:
-        app(standalone_mode=True)
+        _command()(standalone_mode=True)
     except SakimoriError as error:
         from sakimori.hostile import visible  # noqa: PLC0415
 
