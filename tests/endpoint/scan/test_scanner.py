@@ -20,7 +20,7 @@ from sakimori.endpoint.unpack import Limits
 from sakimori.errors import SourceError
 
 SAMPLES = importlib.util.spec_from_file_location(
-    "unpack_samples", Path(__file__).parents[1] / "unpack" / "samples.py"
+    "unpack_samples", Path(__file__).parents[1] / "unpack" / "unpack_samples.py"
 )
 assert SAMPLES
 assert SAMPLES.loader
