@@ -9,7 +9,7 @@ PROGRAMS = nfdump:nfdump named:bind9 named-checkzone:bind9-utils unbound:unbound
 
 .PHONY: demo test lint types contracts tests bench lock docs clean setup dev system
 
-demo: setup  ## simulate a day with seven botnets in it, hunt, and show what was found
+demo: setup  ## a simulated day with ten botnets, the hunt, and a machine made clean and put back
 	$(BIN)/sakimori demo
 
 test: dev system lint types contracts tests  ## everything that must pass before a commit

@@ -11,7 +11,6 @@ A version is complete before it becomes active: a kill at any point leaves the o
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from sakimori.endpoint.definitions.disk import write
 from sakimori.endpoint.definitions.pack import HOLDS, Index, Part, parsed
 from sakimori.errors import ConfigError, EngineError, RefusedError, SourceError
 
@@ -98,7 +98,7 @@ def trust(home: Path, root: bytes, *, replace: bool = False) -> tuple[str, ...]:
                 hint="compare the keys, then say --replace",
             )
         shutil.rmtree(home / "metadata", ignore_errors=True)  # of the other publisher
-    _write(there, root)
+    write(there, root)
     return tuple(sorted(metadata.signed.roles["targets"].keyids))
 
 
@@ -191,7 +191,7 @@ def _install(
         reason = f"{before.version} is active and newer; to go back: sakimori rules rollback"
         return Updated(index.version, False, ring, len(index.parts), 0, reason)
     fetched = _complete(home, updater, index, check)
-    _write(home / "active", index.version.encode())
+    write(home / "active", index.version.encode())
     _prune(home)
     return Updated(index.version, True, ring, len(index.parts), fetched)
 
@@ -210,7 +210,7 @@ def _complete(home: Path, updater: Updater, index: Index, check: Callable[[Path]
             if not _from_earlier(home, part, into):
                 _fetch(updater, part, into)
                 fetched += 1
-        _write(aside / "manifest.json", index.dumped())
+        write(aside / "manifest.json", index.dumped())
         check(aside)
         shutil.rmtree(place, ignore_errors=True)  # a damaged one
         aside.rename(place)
@@ -261,8 +261,8 @@ def rollback(home: Path, version: str, reason: str) -> Installed:
     held = dict(state.get("held", {}))
     held.pop(chosen.version, None)
     held |= {v.version: reason for v in there if v.number > chosen.number}
-    _write(home / "state.json", orjson.dumps(state | {"held": held}))
-    _write(home / "active", chosen.version.encode())
+    write(home / "state.json", orjson.dumps(state | {"held": held}))
+    write(home / "active", chosen.version.encode())
     return next(v for v in installed(home) if v.version == chosen.version)
 
 
@@ -272,7 +272,7 @@ def release(home: Path, version: str) -> None:
     held = dict(state.get("held", {}))
     if held.pop(version, None) is None:
         raise ConfigError(f"{version} is not set aside")
-    _write(home / "state.json", orjson.dumps(state | {"held": held}))
+    write(home / "state.json", orjson.dumps(state | {"held": held}))
 
 
 # Within
@@ -358,7 +358,7 @@ def _state(home: Path) -> dict[str, Any]:
 
 
 def _remember(home: Path, *, checked: datetime) -> None:
-    _write(
+    write(
         home / "state.json",
         orjson.dumps(_state(home) | {"checked": f"{checked:%Y-%m-%dT%H:%M:%SZ}"}),
     )
@@ -368,18 +368,3 @@ def _prune(home: Path) -> None:
     for version in installed(home)[_KEPT:]:
         if not version.active:
             shutil.rmtree(version.folder, ignore_errors=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.new")
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise EngineError(
-            f"cannot be written: {error.strerror}", where=str(path), hint="check the disk"
-        ) from error

@@ -5,14 +5,14 @@ What lacks signatures waits in staged/ and is not served as current until enough
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sakimori.endpoint.definitions import RINGS
+from sakimori.endpoint.definitions.disk import write
 from sakimori.endpoint.definitions.pack import Index, Part, gather, parsed
-from sakimori.errors import ConfigError, EngineError, RefusedError, SourceError
+from sakimori.errors import ConfigError, RefusedError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,8 +73,8 @@ class Repository:
         for signer in people:
             root.sign(signer, append=True)
             targets.sign(signer, append=True)
-        self._write(self._metadata / "1.root.json", root.to_bytes())
-        self._write(self._metadata / "1.targets.json", targets.to_bytes())
+        write(self._metadata / "1.root.json", root.to_bytes())
+        write(self._metadata / "1.targets.json", targets.to_bytes())
         self._renew(online, now)
         return root.to_bytes()
 
@@ -95,7 +95,7 @@ class Repository:
         index = Index(number, f"{now:%Y-%m-%dT%H:%M:%SZ}", note, tuple(p for p, _ in found))
         for part, file in found:
             where = self._targets / part.target.rpartition("/")[0]
-            self._write(where / f"{part.sha256}.{part.sha256}", file.read_bytes())
+            write(where / f"{part.sha256}.{part.sha256}", file.read_bytes())
         return self._stage("canary", index, signers, online, now)
 
     def promote(
@@ -127,7 +127,7 @@ class Repository:
         self._check_signers(signers)
         for signer in signers:
             staged.sign(signer, append=True)
-        self._write(waiting, staged.to_bytes())
+        write(waiting, staged.to_bytes())
         self._in_force(online, now)
         return self.standing()
 
@@ -168,8 +168,8 @@ class Repository:
         targets.signatures.clear()
         for signer in people:
             targets.sign(signer, append=True)
-        self._write(self._metadata / f"{targets.signed.version}.targets.json", targets.to_bytes())
-        self._write(self._metadata / f"{root.signed.version}.root.json", root.to_bytes())
+        write(self._metadata / f"{targets.signed.version}.targets.json", targets.to_bytes())
+        write(self._metadata / f"{root.signed.version}.root.json", root.to_bytes())
         self._renew(online, now)
         return root.to_bytes()
 
@@ -226,13 +226,13 @@ class Repository:
                 data = kept.dumped()
                 target = TargetFile.from_data(f"rings/{name}.json", data)
                 change.targets[target.path] = target
-                self._write(self._targets / "rings" / f"{_only(target)}.{name}.json", data)
+                write(self._targets / "rings" / f"{_only(target)}.{name}.json", data)
                 change.targets |= {p.target: _target(p) for p in kept.parts}
         staged: Metadata[Targets] = Metadata(change)
         for signer in signers:
             staged.sign(signer, append=True)
-        self._write(self._staged / "what", f"{index.version} for {ring}".encode())
-        self._write(self._staged / "targets.json", staged.to_bytes())
+        write(self._staged / "what", f"{index.version} for {ring}".encode())
+        write(self._staged / "targets.json", staged.to_bytes())
         self._in_force(online, now)
         return self.standing()
 
@@ -245,7 +245,7 @@ class Repository:
         if _missing(self._root().signed, "targets", staged):
             return
         version = staged.signed.version
-        self._write(self._metadata / f"{version}.targets.json", staged.to_bytes())
+        write(self._metadata / f"{version}.targets.json", staged.to_bytes())
         self._renew(online, now)
         waiting.unlink()
         (self._staged / "what").unlink(missing_ok=True)
@@ -279,8 +279,8 @@ class Repository:
         timestamp.sign(online)
         if _missing(self._root().signed, "timestamp", timestamp):
             raise RefusedError("this online key is not the repository's", where=str(self.folder))
-        self._write(self._metadata / f"{number}.snapshot.json", snapshot.to_bytes())
-        self._write(self._metadata / "timestamp.json", timestamp.to_bytes())
+        write(self._metadata / f"{number}.snapshot.json", snapshot.to_bytes())
+        write(self._metadata / "timestamp.json", timestamp.to_bytes())
 
     def _tidy(self) -> None:
         """Drop files that none of the last versions of the metadata names."""
@@ -333,24 +333,6 @@ class Repository:
     def _numbers(self, role: str) -> list[int]:
         names = (file.name.split(".") for file in self._metadata.glob(f"*.{role}.json"))
         return [int(name[0]) for name in names if name[0].isdecimal()]
-
-    @staticmethod
-    def _write(path: Path, data: bytes) -> None:
-        """Write a file aside and rename it; the same content again costs nothing."""
-        try:
-            if path.exists() and path.read_bytes() == data:
-                return
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside = path.with_name(f".{path.name}.new")
-            with aside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-        except OSError as error:
-            raise EngineError(
-                f"cannot be written: {error.strerror}", where=str(path), hint="check the disk"
-            ) from error
 
 
 def _bytes(file: Path) -> bytes:
