@@ -9,6 +9,7 @@ import signal
 import subprocess  # noqa: TID251 - a scan that is stopped by Ctrl-C is a process of its own
 import sys
 import time
+import zipfile
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,18 @@ def test_json_is_what_its_schema_says_and_keeps_names_of_any_bytes(
     out.encode("utf-8")
     assert "\x1b" not in out
     assert "which know no malware" in err
+
+
+def test_a_part_that_was_left_out_is_told_with_its_file(
+    run: Callable[..., tuple[int, str, str]], place: Path
+) -> None:
+    with zipfile.ZipFile(place / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("zeros", bytes(32 << 20))
+    told = json.loads(run("scan", "place/bomb.zip", "--format", "json")[1])
+    jsonschema.validate(told, schema("scan"))
+    (error,) = told["errors"]
+    assert error["path"] == "place/bomb.zip"
+    assert error["reason"].startswith("zeros: a decompression bomb")
 
 
 @pytest.mark.parametrize(

@@ -242,14 +242,14 @@ def as_object(run: Scan) -> dict[str, Any]:
         "scanned": run.scanned,
         "bytes": run.bytes,
         "hits": [asdict(hit) for hit in run.hits],
-        "errors": [{"path": _place(t), "reason": t.reason} for t in run.troubles],
+        "errors": [{"path": t.path, "reason": _reason(t)} for t in run.troubles],
         "seconds": round(run.seconds, 3),
     }
 
 
-def _place(trouble: Trouble) -> str:
-    """Return the path, and the member below it where the trouble is a member's."""
-    return f"{trouble.path}/{trouble.member}" if trouble.member else trouble.path
+def _reason(trouble: Trouble) -> str:
+    """Return why, after the member's name where it is a member's: `path` is always a file on the disk."""
+    return f"{trouble.member}: {trouble.reason}" if trouble.member else trouble.reason
 
 
 # Records of runs
