@@ -140,7 +140,9 @@ def hunt() -> Iterator[Hunt]:
     # Two threads and no order kept, as in the field: a tie that decides something shows.
     backend = ibis.duckdb.connect(threads=2, preserve_insertion_order=False)
     backend.con.execute("SET TimeZone='UTC'")
-    sources = [f for one in (detectors, tables) for f in Path(one.__file__).parent.glob("*.py")]
+    sources = [
+        f for one in (detectors, tables) for f in Path(str(one.__file__)).parent.glob("*.py")
+    ]
     # With this file, so that the folder's SQL is of the tables below and not of a workspace's.
     runner = Hunt(backend, Compiled([*sources, Path(__file__)]))
     for name in ALL:
