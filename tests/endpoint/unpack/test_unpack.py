@@ -338,3 +338,10 @@ def test_a_file_is_read_from_disk_and_left_as_it_is(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt.gz"]
     with pytest.raises(OSError, match="missing"):
         list(unpack(tmp_path / "missing"))
+
+
+def test_a_mail_of_thousands_of_parts_within_parts_is_said_in_words() -> None:
+    level = b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n'
+    mail = b"Subject: x\nMIME-Version: 1.0\n" + b"".join(level % (n, n) for n in range(3000))
+    (said,) = problems(opened(mail, "bomb.eml"))
+    assert "parts within parts" in said.reason

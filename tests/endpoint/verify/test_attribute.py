@@ -19,7 +19,9 @@ from sakimori.endpoint.verify.model import (
     Window,
 )
 from sakimori.endpoint.verify.registry_names import registry_key
-from sakimori.endpoint.verify.result import verify
+from sakimori.endpoint.verify.result import by_name, verify
+from sakimori.endpoint.verify.statement import statement
+from sakimori.i18n import Translator
 
 KEY = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon"
 NOON = datetime(2009, 11, 25, 12, tzinfo=UTC)
@@ -368,3 +370,15 @@ def test_every_change_is_counted_once_and_every_update_accounts_for_all(
         sides = (*one.could, *one.differs, *one.could_not, *one.silent)
         assert sorted(sides) == list(range(len(changes)))
     assert all(a.notes for a in found.attributions)
+
+
+def test_two_lists_of_one_update_are_spoken_of_as_one() -> None:
+    files = manifest(shipped("C:\\a.dll"), declares=frozenset({"files"}))
+    values = manifest(declared("Shell", "explorer.exe"), declares=frozenset({"registry"}))
+    changes = [value("Shell", text("explorer.exe"), "bytes"), value("Other", text("x"), "added")]
+    found = verify(changes, Material(updates=[files, values]))
+    (one,) = by_name(found.accounts)
+    assert (one.could, one.silent) == ((0,), (1,))
+    said = statement(found, Translator("en")).splitlines()
+    assert len([line for line in said if "could have made 1 of the 2" in line]) == 1
+    assert not [line for line in said if "says nothing at all" in line]  # the other list does

@@ -47,6 +47,10 @@ class _Guarded(Generic[T]):
             yield from self.items
         except (BrokenError, ExhaustedError) as error:
             yield _Failed(str(error))
+        except RecursionError:
+            yield _Failed(
+                "holds parts within parts, more than can be followed; the rest was left out"
+            )
         except Exception as error:  # noqa: BLE001 - parsers of hostile input raise anything
             said = str(error).strip() or type(error).__name__
             yield _Failed(f"cannot be unpacked further: {said[:200]}")

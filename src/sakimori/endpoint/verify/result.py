@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sakimori.endpoint.verify.attribute import Material, attribute, with_undone
@@ -86,3 +86,32 @@ def _account(manifest: Manifest, at: int, found: Sequence[Attribution]) -> Accou
     return Account(
         manifest, *(tuple(sides[s]) for s in ("could", "differs", "could_not", "silent"))
     )
+
+
+def by_name(accounts: Sequence[Account]) -> tuple[Account, ...]:
+    """One account for each name: an update's list of files and its list of values are one update's word."""
+    groups: dict[str, list[Account]] = {}
+    for account in accounts:
+        groups.setdefault(account.manifest.name, []).append(account)
+    return tuple(group[0] if len(group) == 1 else _joined(group) for group in groups.values())
+
+
+def _joined(group: Sequence[Account]) -> Account:
+    manifests = [account.manifest for account in group]
+    manifest = replace(
+        manifests[0],
+        declares=frozenset().union(*(m.declares for m in manifests)),
+        complete=frozenset().union(*(m.complete for m in manifests)),
+        files=tuple(claim for m in manifests for claim in m.files),
+        registry=tuple(claim for m in manifests for claim in m.registry),
+        objects=tuple(claim for m in manifests for claim in m.objects),
+        aside=tuple(row for m in manifests for row in m.aside),
+    )
+    # What one list declares outweighs that another is silent about it.
+    sides: list[tuple[int, ...]] = []
+    told: set[int] = set()
+    for side in ("could", "differs", "could_not", "silent"):
+        numbers = {n for account in group for n in getattr(account, side)} - told
+        told |= numbers
+        sides.append(tuple(sorted(numbers)))
+    return Account(manifest, *sides)

@@ -7,9 +7,11 @@ that says it is complete excludes anything.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sakimori.endpoint.verify.notes import OBJECT_WORDS
+from sakimori.endpoint.verify.result import by_name
 from sakimori.endpoint.verify.words import joined, named, word
 
 if TYPE_CHECKING:
@@ -24,7 +26,11 @@ _MOST = 8  # things named one by one; the rest is counted
 
 
 def statement(found: Verification, say: Translator, remarks: Iterable[str] = ()) -> str:
-    """Return the statement, one sentence or list entry a line. `remarks`: what was not compared."""
+    """Return the statement, one sentence or list entry a line. `remarks`: what was not compared.
+
+    Manifests of one name are spoken of as one update.
+    """
+    found = replace(found, accounts=by_name(found.accounts))
     parts = [
         say.tr("1. What changed"), *_changed(found, say),
         say.tr("2. Which update could have done it"), *_could(found, say),
