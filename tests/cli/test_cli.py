@@ -95,7 +95,8 @@ def commands() -> Iterator[tuple[str, Any]]:
     return walk(typer.main.get_command(app), "")
 
 
-EVERY = sorted(name for name, _ in commands())
+BY_NAME = dict(commands())  # once: making them takes longer than any test of one
+EVERY = sorted(BY_NAME)
 VIEWS = ["findings", "hosts", "controllers", "botnets"]
 FORMATS = ["table", "json", "csv"]
 
@@ -137,7 +138,7 @@ def test_every_command_has_help_with_an_example(run: Callable[..., Ended], name:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_every_option_says_what_it_does(name: str) -> None:
-    command = dict(commands())[name]
+    command = BY_NAME[name]
     assert [p.name for p in command.params if not getattr(p, "help", "")] == []
     assert command.help
 

@@ -2,15 +2,13 @@ from __future__ import annotations
 
 import json
 import os
-from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jsonschema
 import pytest
-import typer
 
-from sakimori import cli
+from sakimori.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,14 +23,6 @@ class Ended(NamedTuple):
     err: str
 
 
-@cache
-def built() -> Any:
-    """The whole command line, built once: that takes longer than any of these commands."""
-    from sakimori.cli import _app, _commands  # noqa: F401, PLC0415
-
-    return typer.main.get_command(_app.app)
-
-
 @pytest.fixture
 def run(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -40,7 +30,6 @@ def run(
     """Run `sakimori quarantine` in this process, with a store and a file of a hostile name."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SAKIMORI_STORE", str(tmp_path / "store"))
-    monkeypatch.setattr(cli, "app", lambda **how: built().main(**how))
     (tmp_path / NAME).write_bytes(b"made up")
 
     def ran(*words: object) -> Ended:
@@ -48,7 +37,7 @@ def run(
         capsys.readouterr()
         code = 0
         try:
-            cli.main()
+            main()
         except SystemExit as end:
             code = int(end.code or 0)
         printed = capsys.readouterr()

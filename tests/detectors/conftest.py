@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ibis
 import pyarrow as pa
 import pytest
 
+from sakimori import detectors, tables
 from sakimori.detectors._prevalence import prevalence
+from sakimori.engine.compiled import Compiled
 from sakimori.tables import ALL, CORE
 
 if TYPE_CHECKING:
@@ -72,47 +75,59 @@ def calls() -> Callable[..., list[Row]]:
 
 @dataclass
 class Hunt:
-    """Runs detectors over rows. A detector's SQL is compiled once for each of its settings."""
+    """Runs detectors over rows. A detector's SQL is written once in all tests for each setting."""
 
     ibis: Any
-    compiled: dict[Any, str] = field(default_factory=dict, repr=False)
+    sql: Compiled = field(repr=False)
+    empty: set[str] = field(default_factory=set, repr=False)
+    known: set[Any] = field(default_factory=set, repr=False)
 
     def __call__(self, detector: Detector, config: Any = None, **tables: list[Row]) -> list[Row]:
         """Return the findings, strongest first. Tables that are not named are empty."""
-        settings = config or detector.Config()
         for name in ALL:
             if name not in ("prevalence", "finding", "rejects"):
                 self.give(name, tables.get(name, ()))
-        counted = tables["prevalence"] if "prevalence" in tables else self.prevalence()
-        self.give("prevalence", counted)
-        key = (detector.NAME, settings)
-        if key not in self.compiled:
-            given = {n: self.ibis.table(n).select(*c) for n, c in detector.READS.items()}
-            self.compiled[key] = self.compile(detector.detect(**given, config=settings))
+        if "prevalence" in detector.READS:  # counting takes as long as many a detector
+            counted = tables["prevalence"] if "prevalence" in tables else self.prevalence()
+            self.give("prevalence", counted)
         declared = ibis.schema({**CORE, **detector.DETAILS}).to_pyarrow()
-        found = self.run(self.compiled[key]).cast(declared).to_pylist()
-        return sorted(found, key=lambda f: (-f["score"], f["host"], f["peer"] or ""))
+        found = self.run(self.sql_of(detector, config or detector.Config())).cast(declared)
+        return sorted(found.to_pylist(), key=lambda f: (-f["score"], f["host"], f["peer"] or ""))
+
+    def sql_of(self, detector: Detector, settings: Any) -> str:
+        """Return the SQL of a detector, whose functions DuckDB then knows."""
+        for function, kind in getattr(detector, "FUNCTIONS", {}).items():
+            if function not in self.known:
+                self.ibis.to_pyarrow(function(ibis.null(kind)).isnull())
+                self.known.add(function)
+
+        def expression() -> Any:
+            given = {n: self.ibis.table(n).select(*c) for n, c in detector.READS.items()}
+            return detector.detect(**given, config=settings)
+
+        return self.sql.sql(f"{detector.NAME} {settings!r}", expression)
 
     def prevalence(self) -> list[Row]:
         """Return the table `prevalence` of the rows given last."""
-        if "prevalence" not in self.compiled:
-            given = [self.ibis.table(name) for name in ("conn", "tls", "http", "dns")]
-            self.compiled["prevalence"] = self.compile(prevalence(*given))
-        rows: list[Row] = self.run(self.compiled["prevalence"]).to_pylist()
+
+        def expression() -> Any:
+            return prevalence(*(self.ibis.table(name) for name in ("conn", "tls", "http", "dns")))
+
+        rows: list[Row] = self.run(self.sql.sql("prevalence", expression)).to_pylist()
         return rows
 
     def give(self, name: str, rows: Iterable[Row]) -> None:
         """Make the rows the content of a table; columns they lack are null."""
+        # Most tables are empty in most tests, and making one takes DuckDB several ms.
+        listed = list(rows)
+        if not listed and name in self.empty:
+            return
         schema = ibis.schema(ALL[name].types).to_pyarrow()
         # A table, no view of Arrow rows: DuckDB hands those filters on times that need pytz.
-        self.ibis.con.register("given_rows", pa.Table.from_pylist(list(rows), schema=schema))
+        self.ibis.con.register("given_rows", pa.Table.from_pylist(listed, schema=schema))
         self.ibis.con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM given_rows")
         self.ibis.con.unregister("given_rows")
-
-    def compile(self, expression: Any) -> str:
-        """Return the SQL; running it once through ibis makes its functions known to DuckDB."""
-        expression.to_pyarrow()
-        return str(ibis.to_sql(expression, dialect="duckdb"))
+        (self.empty.discard if listed else self.empty.add)(name)
 
     def run(self, sql: str) -> pa.Table:
         """Return the rows of a query."""
@@ -125,7 +140,11 @@ def hunt() -> Iterator[Hunt]:
     # Two threads and no order kept, as in the field: a tie that decides something shows.
     backend = ibis.duckdb.connect(threads=2, preserve_insertion_order=False)
     backend.con.execute("SET TimeZone='UTC'")
-    runner = Hunt(backend)
+    sources = [
+        f for one in (detectors, tables) for f in Path(str(one.__file__)).parent.glob("*.py")
+    ]
+    # With this file, so that the folder's SQL is of the tables below and not of a workspace's.
+    runner = Hunt(backend, Compiled([*sources, Path(__file__)]))
     for name in ALL:
         runner.give(name, ())
     yield runner

@@ -53,7 +53,7 @@ def run_detectors(
     """
     known = detectors.load_all()
     configs = _configs(known, settings)
-    duck.keep("prevalence", prevalence(*(duck.table(t) for t in ("conn", "tls", "http", "dns"))))
+    duck.keep("prevalence", _compiled().sql("prevalence", lambda: _prevalence(duck)))
     parts, coverage = [FINDING.arrow().empty_table()], []
     for name, detector in known.items():
         on_detector(name)
@@ -138,6 +138,10 @@ def _computed(duck: Duck, detector: Detector, settings: Any) -> pa.Table:
     sql = _compiled().sql(f"{detector.NAME} {settings!r}", expression)
     types = ibis.schema({**CORE, **detector.DETAILS}).to_pyarrow()
     return duck.arrow_of(sql).cast(types)
+
+
+def _prevalence(duck: Duck) -> Any:
+    return prevalence(*(duck.table(name) for name in ("conn", "tls", "http", "dns")))
 
 
 @cache

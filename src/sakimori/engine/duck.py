@@ -132,11 +132,9 @@ class Duck:
         columns = f"* REPLACE ({plain})" if times else "*"
         self.execute(f"CREATE OR REPLACE VIEW plain_{name} AS SELECT {columns} FROM {name}")
 
-    def keep(self, name: str, expression: ibis.Table) -> None:
-        """Compute an expression once and keep it as a table of this name."""
-        self.execute(
-            f"CREATE OR REPLACE TEMP TABLE {name} AS {ibis.to_sql(expression, dialect='duckdb')}"
-        )
+    def keep(self, name: str, sql: str) -> None:
+        """Compute what SQL of our own says once and keep it as a table of this name."""
+        self.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}")
         self._plainly(name)
 
     def give(self, name: str, rows: pa.Table) -> None:
