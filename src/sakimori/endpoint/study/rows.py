@@ -30,7 +30,7 @@ _NAMES = {
 }  # fmt: skip
 _YES = ("1", "yes", "y", "true", "t", "present", "はい", "有", "あり")
 _NO = ("0", "no", "n", "false", "f", "absent", "いいえ", "無", "なし")
-_NONE = ("none", "-", "clean", "nothing", *_NO)
+_NONE = ("none", "-", "clean", "nothing", *(w for w in _NO if w not in ("n", "f")))  # "F" names
 _UNKNOWN = ("", "unknown", "?", "n/a", "na", "null", "not known", "不明")
 _MOST_EXPOSURES = 200
 

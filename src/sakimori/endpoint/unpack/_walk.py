@@ -7,6 +7,7 @@ raise anything, and each such failure becomes a Problem.
 from __future__ import annotations
 
 import io
+import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -91,7 +92,8 @@ class Walk:
         kind = kind_of(data[:HEAD], len(data), data[-TAIL:])
         follow = more is not None and kind in self.streamed
         if more is not None and not follow:
-            yield Problem(name, f"{_CUT} {len(data):,} bytes were looked at: the limit of memory")
+            reason = f"{_CUT} {len(data):,} bytes were looked at: the limit of memory"
+            yield Problem(name, reason + ("; it may be a bomb" if _packs_well(data) else ""))
         if follow:  # its beginning is in memory, the rest comes as it is read
             inner = replace(layer, blob=None, pull=Pull(_rest(data, more, chunks)), name=entry.name)
         else:
@@ -114,6 +116,12 @@ class Walk:
             yield from self.layer(kind, inner, name + "/", depth + 1)
         finally:
             inner.budget.held -= size
+
+
+def _packs_well(data: bytes) -> bool:
+    """Whether the beginning of a member is as empty as a bomb's: a hundredth when packed."""
+    head = data[: 1 << 20]
+    return len(zlib.compress(head, 1)) * 100 < len(head)
 
 
 def _counted(chunks: Iterable[bytes], layer: Layer) -> Iterator[bytes]:
