@@ -346,6 +346,7 @@ def test_a_folder_that_is_gone_is_said_and_another_place_taken(machine: Machine)
 
 @as_root
 def test_without_the_right_to_give_files_away_what_lacks_is_said(machine: Machine) -> None:
+    machine.restore(machine.take(machine.file("before")).id)  # what is imported late is there now
     path = machine.file()
     os.chown(path, 1234, 1234)
     path.chmod(0o6755)

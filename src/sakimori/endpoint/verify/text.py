@@ -46,18 +46,26 @@ def table(text: str) -> Iterator[tuple[int, list[str]]]:
     The delimiter is the one of tab, comma, semicolon and bar that splits the first lines most evenly.
     A row that csv cannot read (a NUL, a field beyond 1 Mi characters) comes as one cell.
     """
-    csv.field_size_limit(_LONGEST)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     line = 1
     while True:
         try:
-            row = next(reader)
+            row = _row(reader)
         except StopIteration:
             return
         except csv.Error as error:
             row = [f"({error})"]
         yield line, [cell.strip().strip("\ufeff") for cell in row]
         line = reader.line_num + 1
+
+
+def _row(reader: Iterator[list[str]]) -> list[str]:
+    """Return the next row; the limit on a field is csv's own for all others in this process."""
+    before = csv.field_size_limit(_LONGEST)
+    try:
+        return next(reader)
+    finally:
+        csv.field_size_limit(before)
 
 
 def _delimiter(text: str) -> str:
