@@ -354,8 +354,10 @@ def test_without_the_right_to_give_files_away_what_lacks_is_said(machine: Machin
     entry = machine.take(path)
     for there in (machine.home, *machine.home.rglob("*")):
         os.chown(there, 4242, 4242)
-    for parent in machine.home.parents[:3]:
-        parent.chmod(0o755)
+    for parent in machine.home.parents:  # however deep the tests' folder lies
+        mode = parent.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            parent.chmod(stat.S_IMODE(mode) | 0o055)
 
     def as_somebody() -> None:
         os.setgroups([])
