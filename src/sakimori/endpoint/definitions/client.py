@@ -202,12 +202,13 @@ def _complete(home: Path, updater: Updater, index: Index, check: Callable[[Path]
     aside = home / "versions" / f".{index.version}"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
+    earlier = installed(home)
     fetched = 0
     try:
         for part in index.parts:
             into = aside / part.path
             into.parent.mkdir(parents=True, exist_ok=True)
-            if not _from_earlier(home, part, into):
+            if not _from_earlier(earlier, part, into):
                 _fetch(updater, part, into)
                 fetched += 1
         write(aside / "manifest.json", index.dumped())
@@ -225,8 +226,8 @@ def _complete(home: Path, updater: Updater, index: Index, check: Callable[[Path]
     return fetched
 
 
-def _from_earlier(home: Path, part: Part, into: Path) -> bool:
-    for version in installed(home):
+def _from_earlier(earlier: list[Installed], part: Part, into: Path) -> bool:
+    for version in earlier:
         if _same(version.folder / part.path, part):
             shutil.copyfile(version.folder / part.path, into)
             return True
