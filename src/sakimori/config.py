@@ -76,7 +76,7 @@ class Import:
 
 
 TLS = ("starttls", "tls", "none")
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")  # names of this machine: nothing travels in clear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ class Mail:
         """Refuse an unknown kind of TLS, mail in clear over a network, and half a login."""
         if self.tls not in TLS:
             raise ConfigError(f"tls is {self.tls!r}", hint="starttls, tls or none")
-        if self.tls == "none" and self.host and self.host not in _LOOPBACK:
+        if self.tls == "none" and self.host and self.host not in LOOPBACK:
             raise ConfigError(
                 f"mail to {self.host} would travel in clear",
                 hint='set tls to "starttls" or "tls"; "none" is for a server on this machine',

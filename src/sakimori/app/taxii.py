@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from sakimori.config import LOOPBACK
 from sakimori.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _TYPE = "application/taxii+json;version=2.1"
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _TIMEOUT = 30.0  # s
 _LARGEST = 4 << 20  # bytes of an answer: a status names each object at most
 _REASONS = 20
@@ -85,7 +85,7 @@ def check_collection(url: str) -> str:
         raise _no_collection(url)
     if parts.username is not None:
         raise ConfigError("a password in a URL ends up in logs", hint="use --token-file")
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise ConfigError("this would travel in clear", where=url, hint="use https")
     return url.rstrip("/") + "/"
 

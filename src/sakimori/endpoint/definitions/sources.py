@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from tuf.api.exceptions import DownloadError, DownloadHTTPError
 from tuf.ngclient import FetcherInterface
 
+from sakimori.config import LOOPBACK
 from sakimori.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 ROOT = "repository:///"  # stands before the path of what is fetched
 _CHUNK = 256 * 1024
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _SLOW = 600.0  # seconds that one file may take
 
 
@@ -85,7 +85,7 @@ class Web(FetcherInterface):
         import httpx  # noqa: PLC0415 - slow to import
 
         parts = urlsplit(address)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
             raise ConfigError(f"{address!r} is no https:// address")
         self._base = address.rstrip("/") + "/"
         self._client = httpx.Client(timeout=timeout, follow_redirects=False)

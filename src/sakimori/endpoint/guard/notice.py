@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from sakimori.config import LOOPBACK
 from sakimori.endpoint.run import run
 from sakimori.errors import ConfigError, EngineError
 from sakimori.hostile import visible
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _TRIES = 4
 _WAITING = 10_000  # notices that may wait for a channel
 
@@ -90,7 +90,7 @@ class Webhook:
         import httpx  # noqa: PLC0415 - slow to import
 
         parts = urlsplit(address)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
             raise ConfigError(f"webhook {address!r} is no https:// address")
         self._address = address
         self._client = httpx.Client(timeout=timeout, follow_redirects=False)
