@@ -84,6 +84,14 @@ Inside = Annotated[
     typer.Option("--internal", "-i", metavar="CIDR",
                  help="A network of ours; repeat for more. Default: the private ranges."),
 ]  # fmt: skip
+InStore = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="DIR", envvar="SAKIMORI_STORE",
+                 help="Folder of this machine's store. Default: the system's place for data."),
+]  # fmt: skip
+ByActor = Annotated[
+    str, typer.Option("--actor", help="Who does this, as it is recorded. Default: your login name.")
+]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file.", hidden=True)]
 
 

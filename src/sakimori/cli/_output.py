@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sakimori.app.results import Progress
     from sakimori.app.telling import Block
     from sakimori.app.workspace import Workspace
+    from sakimori.cli._app import Lang
+    from sakimori.config import Settings
+    from sakimori.i18n import Translator
 
 
 _STYLES = {"infected": "bold red", "suspected": "yellow"}
@@ -129,6 +132,17 @@ def shown(text: str) -> str:
 def say(text: str) -> None:
     """Print a line for people on stderr."""
     print(text, file=sys.stderr)
+
+
+def machine(
+    store: Path | None, lang: Lang | None, config: Path | None
+) -> tuple[Settings, Path, Translator]:
+    """Return the settings, the machine's store and who speaks."""
+    from sakimori import config as settings  # noqa: PLC0415 - slow to import
+    from sakimori.i18n import Translator  # noqa: PLC0415
+
+    given = settings.load(config, options={"machine.store": store, "lang": lang})
+    return given, settings.store_of(given.machine), Translator(given.lang)
 
 
 def opened(workspace: Path | None, *, must_exist: bool = True, **options: Any) -> Workspace:

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sakimori.cli import _output as out
-from sakimori.cli._app import As, Config, Format, In, app
-from sakimori.cli.quarantine import ByActor, InStore
+from sakimori.cli._app import As, ByActor, Config, Format, In, InStore, app
 
 if TYPE_CHECKING:
-    from sakimori.config import Settings
     from sakimori.i18n import Translator
 
 _LOOK = ("id", "family", "deed", "where", "found", "good")
@@ -72,7 +70,7 @@ def clean(  # noqa: PLR0913, PLR0917 - one parameter per option
     from sakimori.app import clean_rows, scanning  # noqa: PLC0415
     from sakimori.app import machine_cleaning as cleaning  # noqa: PLC0415
 
-    settings, folder, say = _asked(store, lang, config)
+    settings, folder, say = out.machine(store, lang, config)
     if resume:
         done = cleaning.resume(folder, resume)
         _print(contract.resumed(done), form, say)
@@ -108,7 +106,7 @@ def clean_undo(  # noqa: PLR0913, PLR0917 - one parameter per option
     from sakimori.app import clean_contract as contract  # noqa: PLC0415 - slow to import
     from sakimori.app import machine_cleaning as cleaning  # noqa: PLC0415
 
-    _, folder, say = _asked(store, lang, config)
+    _, folder, say = out.machine(store, lang, config)
     undone = cleaning.undo(folder, run, force=force, actor=actor)
     plain = contract.undo(run, undone)
     if form is Format.json:
@@ -129,7 +127,7 @@ def clean_runs(
     from sakimori.app import clean_contract as contract  # noqa: PLC0415 - slow to import
     from sakimori.app import clean_history as history  # noqa: PLC0415
 
-    _, folder, say = _asked(store, lang, config)
+    _, folder, say = out.machine(store, lang, config)
     found = contract.runs(history.runs(folder))
     out.print_rows(found, form, _RUNS)
     if not found and form is Format.table:
@@ -143,22 +141,11 @@ def clean_counts(
     """Count per month and family what was found, cleaned and undone. No family: all of a month."""
     from sakimori.app import clean_history as history  # noqa: PLC0415 - slow to import
 
-    _, folder, say = _asked(store, lang, config)
+    _, folder, say = out.machine(store, lang, config)
     found = history.counts(folder)
     out.print_rows(found, form, _COUNTS)
     if not found and form is Format.table:
         out.say(say.tr("No run is recorded"))
-
-
-def _asked(store: Path | None, lang: In, config: Path | None) -> tuple[Settings, Path, Translator]:
-    """Return the settings, the store and who speaks."""
-    from sakimori import config as settings  # noqa: PLC0415 - slow to import
-    from sakimori.i18n import Translator  # noqa: PLC0415
-
-    given = settings.load(
-        config, options={"machine.store": store, "lang": lang.value if lang else None}
-    )
-    return given, settings.store_of(given.machine), Translator(given.lang)
 
 
 def _worded(rows: list[dict[str, Any]], form: Format, say: Translator) -> list[dict[str, Any]]:

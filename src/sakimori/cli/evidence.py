@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sakimori.cli import _output as out
-from sakimori.cli._app import As, Config, Format, In, InWorkspace
+from sakimori.cli._app import As, ByActor, Config, Format, In, InWorkspace
 from sakimori.cli._app import evidence as group
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 OfChain = Annotated[
     str, typer.Option("--chain", help="A case of the workspace, or a folder.", metavar="CASE|DIR")
-]
-ByActor = Annotated[
-    str, typer.Option("--actor", help="Who does this, as it is recorded. Default: your login name.")
 ]
 InKeys = Annotated[
     Path | None,

@@ -65,14 +65,10 @@ def guard(  # noqa: PLR0913, PLR0917 - one parameter per option
     config: Config = None,
 ) -> None:
     """Look at files in folders as they are written or moved there, until Ctrl-C."""
-    from sakimori import config as settings_of  # noqa: PLC0415 - read where they are needed
-    from sakimori.app import guarding  # noqa: PLC0415
+    from sakimori.app import guarding  # noqa: PLC0415 - slow to import
     from sakimori.errors import ConfigError  # noqa: PLC0415
-    from sakimori.i18n import Translator  # noqa: PLC0415
 
-    settings = settings_of.load(config, options={"machine.store": store, "lang": lang})
-    say = Translator(settings.lang)
-    home = settings_of.store_of(settings.machine)
+    settings, home, say = out.machine(store, lang, config)
     if status:
         _tell(guarding.status(home), say)
         return

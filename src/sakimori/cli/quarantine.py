@@ -8,24 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sakimori.cli import _output as out
-from sakimori.cli._app import As, Config, Format, In
+from sakimori.cli._app import As, ByActor, Config, Format, In, InStore
 from sakimori.cli._app import quarantine as group
 
 if TYPE_CHECKING:
     from sakimori.app.quarantining import Outcome
-    from sakimori.config import Settings
     from sakimori.endpoint.quarantine import Entry
     from sakimori.i18n import Translator
 
-InStore = Annotated[
-    Path | None,
-    typer.Option("--store", metavar="DIR", envvar="SAKIMORI_STORE",
-                 help="Folder of this machine's store. Default: the system's place for data."),
-]  # fmt: skip
 Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without this, only show what would be.")]
-ByActor = Annotated[
-    str, typer.Option("--actor", help="Who does this, as it is recorded. Default: your login name.")
-]
 Id = Annotated[str, typer.Argument(metavar="ID", help="An entry's id, short or whole.")]
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of entries, short or whole.")]
 
@@ -67,7 +58,7 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     from sakimori.app import quarantining as app  # noqa: PLC0415 - slow to import
     from sakimori.errors import ConfigError  # noqa: PLC0415
 
-    folder, say = _asked(store, lang, config)
+    _, folder, say = out.machine(store, lang, config)
     why = app.Why(reason=reason, rule=rule, family=family, expect_sha256=sha256)
     files = [*(app.found_by(scan) if scan else ()), *((path, why) for path in paths or ())]
     if not files:
@@ -99,7 +90,7 @@ def list_(
     """Show what is in quarantine, and why."""
     from sakimori.app import quarantining as app  # noqa: PLC0415 - slow to import
 
-    folder, say = _asked(store, lang, config)
+    _, folder, say = out.machine(store, lang, config)
     found = app.listed(folder, every=every)
     _print(found, form, say)
     if not found.entries and form is Format.table:
@@ -118,7 +109,7 @@ def show(
     """Show all that is known about one entry."""
     from sakimori.app import quarantining as app  # noqa: PLC0415 - slow to import
 
-    folder, say = _asked(store, lang, config)
+    _, folder, say = out.machine(store, lang, config)
     entry = app.show(folder, ident)
     if form is Format.table:
         _print_entry(entry)
@@ -145,7 +136,7 @@ def restore(  # noqa: PLR0913, PLR0917 - one parameter per option
     """Put files back as they were: bytes, owner, mode, ACL, attributes and times."""
     from sakimori.app import quarantining as app  # noqa: PLC0415 - slow to import
 
-    folder, say = _asked(store, lang, config)
+    _, folder, say = out.machine(store, lang, config)
     places = app.Places(to=to, replace=replace)
     done = app.restore(folder, idents, places, yes=yes, actor=actor)
     _print(done, form, say)
@@ -179,7 +170,7 @@ def delete(  # noqa: PLR0913, PLR0917 - one parameter per option
     """Delete files for good. Their records stay, without the content."""
     from sakimori.app import quarantining as app  # noqa: PLC0415 - slow to import
 
-    folder, say = _asked(store, lang, config)
+    _, folder, say = out.machine(store, lang, config)
     done = app.delete(folder, idents, yes=yes, actor=actor)
     _print(done, form, say)
     _end(done, say.tr("Files deleted: {count}", count=len(done.entries)), say)
@@ -199,7 +190,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
     """Write a file into an encrypted zip for analysts; the password is: infected."""
     from sakimori.app import quarantining as app  # noqa: PLC0415 - slow to import
 
-    folder, say = _asked(store, lang, config)
+    _, folder, say = out.machine(store, lang, config)
     done = app.export(folder, ident, file, yes=yes, actor=actor)
     _print(done, form, say)
     _end(done, say.tr("Written: {path} (password: infected)", path=str(file)), say)
@@ -216,7 +207,7 @@ def recover(
     """End what a crash interrupted: it was approved before, so this asks for no --yes."""
     from sakimori.app import quarantining as app  # noqa: PLC0415 - slow to import
 
-    folder, say = _asked(store, lang, config)
+    _, folder, say = out.machine(store, lang, config)
     done = app.recover(folder, actor)
     if form is not Format.table or done.recovered:
         _print_lines(done, form, _RECOVERED, "recovered")
@@ -234,7 +225,7 @@ def check(
     """Read everything in quarantine, whole, and say what is damaged."""
     from sakimori.app import quarantining as app  # noqa: PLC0415 - slow to import
 
-    folder, say = _asked(store, lang, config)
+    _, folder, say = out.machine(store, lang, config)
     done = app.check(folder)
     if form is not Format.table or done.faults:
         _print_lines(done, form, _FAULT, "faults")
@@ -243,17 +234,6 @@ def check(
 
 
 # Print
-
-
-def _asked(store: Path | None, lang: In, config: Path | None) -> tuple[Path, Translator]:
-    """Return the store and who speaks."""
-    from sakimori import config as settings  # noqa: PLC0415 - slow to import
-    from sakimori.i18n import Translator  # noqa: PLC0415
-
-    given: Settings = settings.load(
-        config, options={"machine.store": store, "lang": lang.value if lang else None}
-    )
-    return settings.store_of(given.machine), Translator(given.lang)
 
 
 def _print(done: Outcome, form: Format, say: Translator) -> None:

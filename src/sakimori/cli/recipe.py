@@ -8,10 +8,8 @@ from typing import Annotated
 import typer
 
 from sakimori.cli import _output as out
-from sakimori.cli._app import As, Config, Format, In
+from sakimori.cli._app import As, Config, Format, In, InStore
 from sakimori.cli._app import recipe as group
-from sakimori.cli.clean import _asked
-from sakimori.cli.quarantine import InStore
 from sakimori.hostile import visible
 
 _LIST = ("name", "family", "version", "date", "items", "platforms", "origin")
@@ -27,7 +25,7 @@ def list_(
     """List the recipes that are shipped, and those of the active definitions."""
     from sakimori.app.recipe_shelf import shelf  # noqa: PLC0415 - slow to import
 
-    _, folder, _ = _asked(store, lang, config)
+    _, folder, _ = out.machine(store, lang, config)
     out.print_rows([one.as_plain() for one in shelf(folder)], form, _LIST)
 
 
@@ -43,7 +41,7 @@ def show(
     from sakimori.app.clean_contract import recipe  # noqa: PLC0415 - slow to import
     from sakimori.app.recipe_shelf import chosen  # noqa: PLC0415
 
-    settings, folder, say = _asked(store, lang, config)
+    settings, folder, say = out.machine(store, lang, config)
     plain = recipe(chosen(folder, [name])[0])
     if form is Format.json:
         out.print_json(plain)
@@ -75,7 +73,7 @@ def check(
     """Check recipe files: what is wrong is told with its line. Says whether they are signed."""
     from sakimori.app.recipe_shelf import check_files  # noqa: PLC0415 - slow to import
 
-    _, folder, _ = _asked(store, lang, config)
+    _, folder, _ = out.machine(store, lang, config)
     checked = check_files(folder, files)
     out.print_rows([one.as_plain() for one in checked.good], form, _CHECK)
     for line in checked.wrong:
@@ -96,7 +94,7 @@ def sign(
     """Sign recipes: FILE.sig is written beside each. Only a recipe that is right is signed."""
     from sakimori.app.recipe_shelf import sign_files  # noqa: PLC0415 - slow to import
 
-    _, _, say = _asked(None, lang, config)
+    _, _, say = out.machine(None, lang, config)
     ident = sign_files(files, key, make=make_key)
     out.say(say.tr("Signed: {count}, with key {key}", count=len(files), key=ident))
     if make_key:
@@ -119,7 +117,7 @@ def trust(  # noqa: PLR0913, PLR0917 - one parameter per option
     """Trust recipes that a key signed, or list the trusted keys. Ask its owner for the fingerprint."""
     from sakimori.endpoint.recipes import sign as keys  # noqa: PLC0415 - slow to import
 
-    _, folder, say = _asked(store, lang, config)
+    _, folder, say = out.machine(store, lang, config)
     if remove:
         ident = keys.distrust(remove, folder / "keys")
         out.say(say.tr("No longer trusted: {key}", key=ident))

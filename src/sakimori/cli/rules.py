@@ -14,7 +14,6 @@ from sakimori.cli._app import rules as group
 
 if TYPE_CHECKING:
     from sakimori.app.defining import Signers
-    from sakimori.config import Settings
     from sakimori.endpoint.definitions.repository import Standing
     from sakimori.i18n import Translator
 
@@ -43,17 +42,8 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def _say(lang: In, config: Path | None = None) -> Translator:
-    from sakimori import config as settings  # noqa: PLC0415 - read where it is needed
-    from sakimori.i18n import Translator  # noqa: PLC0415
-
-    return Translator(settings.load(config, options={"lang": lang}).lang)
-
-
-def _settings(store: Path | None, config: Path | None) -> Settings:
-    from sakimori import config as settings  # noqa: PLC0415 - read where it is needed
-
-    return settings.load(config, options={"machine.store": store})
+def _say(lang: In) -> Translator:
+    return out.machine(None, lang, None)[2]
 
 
 def _keys(people: list[Path] | None, online: Path, secret: Path | None) -> Signers:
@@ -238,7 +228,8 @@ def trust(
     from sakimori.app.files import read_text  # noqa: PLC0415
     from sakimori.endpoint.definitions import client  # noqa: PLC0415
 
-    home = home_of(_settings(store, config))
+    settings, _, _ = out.machine(store, None, config)
+    home = home_of(settings)
     for keyid in client.trust(home, read_text(root).encode(), replace=replace):
         print(keyid)
 
@@ -254,7 +245,7 @@ def update(
     """Fetch newer definitions and use them; on any doubt the present ones stay."""
     from sakimori.app import defining  # noqa: PLC0415
 
-    settings = _settings(store, config)
+    settings, _, _ = out.machine(store, None, config)
     done = defining.update(
         defining.home_of(settings),
         source or settings.machine.definitions,
@@ -278,7 +269,8 @@ def list_(
     """List the definitions on this machine, their age, and which are in use."""
     from sakimori.app import defining  # noqa: PLC0415
 
-    value = defining.listed(defining.home_of(_settings(store, config)), _now())
+    settings, _, say = out.machine(store, lang, config)
+    value = defining.listed(defining.home_of(settings), _now())
     if form is Format.json:
         out.print_json(value)
         return
@@ -294,7 +286,6 @@ def list_(
         "note",
     )
     out.print_rows(value["versions"], form, columns)
-    say = _say(lang, config)
     if value["active"] is None:
         out.say(say.tr("no definitions are active: scans know the built-in rules only"))
         return
@@ -318,9 +309,10 @@ def rollback(
     from sakimori.app.defining import home_of  # noqa: PLC0415
     from sakimori.endpoint.definitions import client  # noqa: PLC0415
 
-    back = client.rollback(home_of(_settings(store, config)), version, reason)
+    settings, _, say = out.machine(store, lang, config)
+    back = client.rollback(home_of(settings), version, reason)
     out.say(
-        _say(lang, config).tr("{version} is active; later versions are set aside: {reason}",
+        say.tr("{version} is active; later versions are set aside: {reason}",
                               version=back.version, reason=out.shown(reason))
     )  # fmt: skip
 
@@ -336,8 +328,8 @@ def release(
     from sakimori.app.defining import home_of  # noqa: PLC0415
     from sakimori.endpoint.definitions import client  # noqa: PLC0415
 
-    client.release(home_of(_settings(store, config)), version)
-    say = _say(lang, config)
+    settings, _, say = out.machine(store, lang, config)
+    client.release(home_of(settings), version)
     out.say(say.tr("{version} may come again: sakimori rules update", version=out.shown(version)))
 
 
@@ -355,7 +347,7 @@ def carry(  # noqa: PLR0913, PLR0917 - one parameter per option
     """Write one file with newer definitions, for machines without a network."""
     from sakimori.app import defining  # noqa: PLC0415
 
-    settings = _settings(store, config)
+    settings, _, say = out.machine(store, lang, config)
     done = defining.carry(
         defining.home_of(settings),
         source or settings.machine.definitions,
@@ -364,6 +356,6 @@ def carry(  # noqa: PLR0913, PLR0917 - one parameter per option
         _now(),
     )
     out.say(
-        _say(lang, config).tr("{version}, {count} files; there: sakimori rules update --from {file}",
+        say.tr("{version}, {count} files; there: sakimori rules update --from {file}",
                               version=done.version, count=done.files, file=out.shown(file.name))
     )  # fmt: skip
